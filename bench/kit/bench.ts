@@ -1,0 +1,132 @@
+/** What a scenario is given: databases, keys, and processes that end with it. */
+
+import { createPublicKey } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import pg from "pg";
+import { freePort } from "#src/embedded/free-port";
+import { createAccessTokens, type AccessTokens } from "#src/features/sessions/access-token";
+import type { Role } from "#src/kernel/actor";
+import { systemClock } from "#src/kernel/clock";
+import type { FloorRead } from "../programs/floor-read.ts";
+import { asAdmin, withDatabase, type Ground, type Pace, type Postgres } from "./ground.ts";
+import { LoadProcess } from "./load-process.ts";
+import { Program } from "./process.ts";
+import { sessionIdOf, userIdOf } from "./seed.ts";
+
+/** A seeded, analysed database of one scenario, as the service's own role. */
+export interface Database {
+  readonly url: string;
+  /** For the scenario's own rows. Closed with the bench. */
+  readonly client: pg.Client;
+  /** Call it when the rows are there. */
+  readonly settle: () => Promise<void>;
+}
+
+/** A process of the service. */
+export interface Api {
+  readonly program: Program;
+  readonly pid: number;
+  readonly port: number;
+}
+
+const ISSUER = { issuer: "http://localhost:3002", audiences: ["user-service"] } as const;
+
+let databases = 0;
+
+export class Bench implements AsyncDisposable {
+  readonly pace: Pace;
+  readonly folder: string;
+  readonly postgres: Postgres;
+  readonly accessTokens: AccessTokens;
+  readonly ground: Ground;
+  readonly #owned = new AsyncDisposableStack();
+  #programs = 0;
+
+  constructor(ground: Ground) {
+    this.ground = ground;
+    this.pace = ground.pace;
+    this.folder = ground.folder;
+    this.postgres = ground.postgres;
+    this.accessTokens = createAccessTokens({ ring: ground.keyRing, clock: systemClock, ...ISSUER });
+  }
+
+  /** A database of people and their graph. */
+  async database(): Promise<Database> {
+    databases += 1;
+    const name = `bench_${databases}`;
+    await asAdmin(this.postgres, `create database ${name} template bench_template owner user_service strategy file_copy`);
+    const url = withDatabase(this.postgres.url, name);
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    this.#owned.defer(() => client.end());
+    const settle = async (): Promise<void> => {
+      await client.query("vacuum analyze");
+      await asAdmin(this.postgres, "checkpoint");
+    };
+    return { url, client, settle };
+  }
+
+  /** `npm run api` on this database, throttles off. */
+  async api(database: Database, env: Readonly<Record<string, string>> = {}): Promise<Api> {
+    const port = await freePort();
+    const program = await this.program("src/main/api.ts", { env: { ...this.#serviceEnv(database), PORT: String(port), ...env } });
+    await program.ready(`http://127.0.0.1:${port}/health/ready`);
+    return { program, pid: program.pid, port };
+  }
+
+  /** `npm run worker` on this database. */
+  async worker(database: Database): Promise<Program> {
+    return await this.program("src/main/worker.ts", { env: this.#serviceEnv(database) });
+  }
+
+  /** The floor of a read on the same database, with as many connections as the service has. */
+  async floorRead(database: Database, statement: FloorRead["statement"]): Promise<Api> {
+    const port = await freePort();
+    const publicKeyPem = createPublicKey(this.ground.keyRing.accessKeys[0].privateKey).export({ type: "spki", format: "pem" }).toString();
+    const floor: FloorRead = { port, databaseUrl: database.url, connections: 10, publicKeyPem, statement };
+    const file = join(this.folder, `floor-${port}.json`);
+    await writeFile(file, JSON.stringify(floor));
+    const program = await this.program("bench/programs/floor-read.ts", { args: [file] });
+    await program.ready(`http://127.0.0.1:${port}/health`);
+    return { program, pid: program.pid, port };
+  }
+
+  /** A process that sends requests. */
+  async load(): Promise<LoadProcess> {
+    return new LoadProcess(await this.program("bench/programs/load.ts"), this.folder);
+  }
+
+  /** Any program of the bench, ended with it. */
+  async program(
+    entry: string,
+    options: { readonly args?: readonly string[]; readonly env?: Readonly<Record<string, string>>; readonly nodeArgs?: readonly string[] } = {},
+  ): Promise<Program> {
+    this.#programs += 1;
+    const logFile = join(this.folder, `program-${databases}-${this.#programs}.log`);
+    return this.#owned.use(await Program.start({ entry, logFile, ...options }));
+  }
+
+  /** A token of session n, which is person n's. */
+  token(number: number, roles: readonly Role[] = ["user"]): string {
+    return this.accessTokens.issue({ userId: userIdOf(number), sessionId: sessionIdOf(number), roles });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#owned.disposeAsync();
+  }
+
+  #serviceEnv(database: Database): Record<string, string> {
+    const profile = process.env["BENCH_CPU_PROFILE"];
+    return {
+      DATABASE_URL: database.url,
+      DATA_DIR: join(this.folder, "data"),
+      BIND_ADDRESS: "127.0.0.1",
+      SIDECAR: "local",
+      RATE_LIMITS: "off",
+      BCRYPT_COST: "12",
+      ...(profile === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profile}` }),
+    };
+  }
+}
+

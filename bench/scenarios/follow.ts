@@ -1,0 +1,57 @@
+/** Following and unfollowing: many who follow one, against many who follow one each. */
+
+import type { RequestText } from "../kit/http-connection.ts";
+import { measureLoad, takeTurns, type Measured } from "../kit/measure.ts";
+import { cpuOf, rateOf, ratios } from "../kit/report.ts";
+import type { Scenario } from "../kit/scenario.ts";
+import { seedSessions, userIdOf } from "../kit/seed.ts";
+import type { Database } from "../kit/bench.ts";
+
+const CONNECTIONS = 32;
+/** Each follows, and the next time round follows no more. */
+const FOLLOWERS = 2_000;
+const HOT = FOLLOWERS + 1;
+const DRAINED_WITHIN_MS = 20_000;
+
+/** With the worker, which folds the counters, and with the relay, which tells of each follow. What is left in the outbox is waited for. */
+export const follow: Scenario = {
+  name: "follow",
+  summary: `POST and DELETE /api/users/:id/follow by ${FOLLOWERS} people: all one followee (hot), or one each (spread)`,
+  run: async (bench) => {
+    const database = await bench.database();
+    await seedSessions(database.client, { from: 1, count: FOLLOWERS });
+    await database.client.query("delete from follows where followee_id = $1::uuid", [userIdOf(HOT)]);
+    await database.settle();
+    const [api, worker, load] = [await bench.api(database), await bench.worker(database), await bench.load()];
+    const tokens = Array.from({ length: FOLLOWERS }, (_, number) => bench.token(number + 1));
+    const each = (method: string, followee: (follower: number) => number): RequestText[] =>
+      tokens.map((token, number) => ({ method, path: `/api/users/${userIdOf(followee(number + 1))}/follow`, token }));
+    const bothWays = (followee: (follower: number) => number): RequestText[] => [...each("POST", followee), ...each("DELETE", followee)];
+    await load.learn({ name: "hot", requests: bothWays(() => HOT) });
+    await load.learn({ name: "spread", requests: bothWays((follower) => HOT + follower) });
+    const side = (script: string) => async (durationMs: number): Promise<Measured> => {
+      const plan = { script, port: api.port, connections: CONNECTIONS, durationMs };
+      const measured = await measureLoad(bench, load, { pid: api.pid, alsoPids: [worker.pid], plan });
+      await drained(database);
+      return measured;
+    };
+    const sides = await takeTurns(bench, { hot: side("hot"), spread: side("spread") });
+    return {
+      sides,
+      figures: [
+        { name: "hot ÷ spread, rate", unit: "×", values: ratios(sides.hot, sides.spread, rateOf), target: { is: "at least", bound: 0.7 } },
+        { name: "CPU of a follow, worker and PostgreSQL included", unit: "CPU-ms", values: sides.spread.map(cpuOf) },
+      ],
+    };
+  },
+};
+
+async function drained({ client }: Database): Promise<void> {
+  const giveUp = AbortSignal.timeout(DRAINED_WITHIN_MS);
+  for (;;) {
+    const { rows } = await client.query<{ waiting: number }>("select count(*)::int as waiting from outbox where done_at is null");
+    if (rows[0]?.waiting === 0) return;
+    if (giveUp.aborted) throw new Error(`${rows[0]?.waiting} events were still in the outbox after ${DRAINED_WITHIN_MS} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

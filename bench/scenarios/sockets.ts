@@ -1,0 +1,80 @@
+/** What an idle Socket.IO connection costs in memory, against a Socket.IO server that does nothing. */
+
+import { freePort } from "#src/embedded/free-port";
+import type { Bench, Database } from "../kit/bench.ts";
+import type { Program } from "../kit/process.ts";
+import type { Scenario } from "../kit/scenario.ts";
+import { seedSessions } from "../kit/seed.ts";
+import { rssBytes } from "../kit/usage.ts";
+
+/** RSS is taken once it has not changed by more than this for so long. */
+const STEADY = { bytes: 256 * 1024, forMs: 1_000, withinMs: 6_000 } as const;
+
+interface Server {
+  readonly pid: number;
+  readonly port: number;
+  readonly program: Program;
+}
+
+export const sockets: Scenario = {
+  name: "sockets",
+  summary: "RSS of an idle socket of a user of its own; floor: bare Socket.IO with the same options",
+  run: async (bench) => {
+    const { quick } = bench.pace;
+    const [rounds, first, count] = quick ? [1, 200, 800] : [3, 500, 3_000];
+    const database = await bench.database();
+    await seedSessions(database.client, { from: 1, count: first + count });
+    await database.settle();
+    const tokens = Array.from({ length: first + count }, (_, number) => bench.token(number + 1));
+    const clients = await bench.program("bench/programs/sockets.ts");
+    const ours: number[] = [];
+    const bare: number[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      ours.push(await kbEach(clients, await service(bench, database), { tokens, first }));
+      bare.push(await kbEach(clients, await bareServer(bench), { tokens, first }));
+    }
+    return {
+      sides: {},
+      figures: [
+        { name: "memory of a socket", unit: "KB", values: ours },
+        { name: "memory of a bare socket", unit: "KB", values: bare },
+        { name: "ours ÷ bare", unit: "×", values: ours.map((kb, round) => kb / (bare[round] ?? kb)), target: { is: "at most", bound: 1.25 } },
+      ],
+      notes: [`growth of RSS from ${first} to ${first + count} sockets, each round in a new process`],
+    };
+  },
+};
+
+/** The first sockets warm the process up; what the others add is counted. */
+async function kbEach(clients: Program, server: Server, given: { readonly tokens: readonly string[]; readonly first: number }): Promise<number> {
+  const ports = [server.port];
+  await using _ = server.program;
+  await clients.call("open", { group: "first", ports, tokens: given.tokens.slice(0, given.first) });
+  const before = await steadyRss(server.pid);
+  await clients.call("open", { group: "others", ports, tokens: given.tokens.slice(given.first) });
+  const after = await steadyRss(server.pid);
+  for (const group of ["first", "others"]) await clients.call("drop", group);
+  return (after - before) / (given.tokens.length - given.first) / 1024;
+}
+
+async function steadyRss(pid: number): Promise<number> {
+  let [seen, sinceMs] = [rssBytes(pid), performance.now()];
+  const startMs = sinceMs;
+  while (performance.now() - sinceMs < STEADY.forMs && performance.now() - startMs < STEADY.withinMs) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const now = rssBytes(pid);
+    if (Math.abs(now - seen) > STEADY.bytes) [seen, sinceMs] = [now, performance.now()];
+  }
+  return rssBytes(pid);
+}
+
+function service(bench: Bench, database: Database): Promise<Server> {
+  return bench.api(database);
+}
+
+async function bareServer(bench: Bench): Promise<Server> {
+  const port = await freePort();
+  const program = await bench.program("bench/programs/bare-sockets.ts", { args: [String(port)] });
+  await program.ready(`http://127.0.0.1:${port}/`);
+  return { program, pid: program.pid, port };
+}

@@ -1,0 +1,579 @@
+-- Made by the migrations; written by: UPDATE_SCHEMA=1 npm test -- src/db/migrate
+
+-- tables
+
+audit_details (table)
+  audit_id uuid not null
+  user_id uuid not null
+  key_id uuid
+  content bytea not null
+
+audit_log (table)
+  id uuid not null
+  at timestamp with time zone not null default now()
+  actor_id uuid
+  action text not null
+  subject_id uuid not null
+  facts jsonb not null default '{}'::jsonb
+  details_hash bytea
+
+blocks (table)
+  blocker_id uuid not null
+  blocked_id uuid not null
+  created_at timestamp with time zone not null default now()
+
+connections (unlogged table)
+  id text not null
+  user_id uuid not null
+  pod_id uuid not null
+  status text not null
+
+count_deltas (table)
+  id bigint not null identity
+  user_id uuid not null
+  followers smallint not null
+  following smallint not null
+
+credentials (table)
+  user_id uuid not null
+  password_hash text not null
+  must_change boolean not null default false
+  changed_at timestamp with time zone not null default now()
+
+feed_epoch (table)
+  only_one boolean not null default true
+  epoch uuid not null default gen_random_uuid()
+
+follow_counts (table)
+  user_id uuid not null
+  followers_count bigint not null default 0
+  following_count bigint not null default 0
+
+follows (table)
+  follower_id uuid not null
+  followee_id uuid not null
+  state text not null
+  edge_version bigint not null default 1
+  created_at timestamp with time zone not null default now()
+  changed_at timestamp with time zone not null default now()
+
+inbox (table)
+  consumer text not null
+  source text not null
+  event_id text not null
+  verdict text not null
+  reason text
+  attempts integer not null default 1
+  topic text not null
+  type text not null
+  subject text
+  event json
+  received_at timestamp with time zone not null default now()
+
+jobs (table)
+  id uuid not null
+  kind text not null
+  key text
+  payload jsonb not null
+  state text not null default 'waiting'::text
+  due_at timestamp with time zone not null
+  attempts integer not null default 0
+  fence bigint not null default 0
+  last_error text
+  created_at timestamp with time zone not null default now()
+  finished_at timestamp with time zone
+
+last_seen (table)
+  user_id uuid not null
+  seen_at timestamp with time zone not null
+
+mailbox (table)
+  message_id text not null
+  recipient text not null
+  subject text not null
+  text_body text not null
+  html_body text not null
+  sent_at timestamp with time zone not null default now()
+
+notices (table)
+  id uuid not null
+  user_id uuid not null
+  type text not null
+  data jsonb not null
+  created_at timestamp with time zone not null default now()
+  read_at timestamp with time zone
+
+outbox (table)
+  id uuid not null
+  topic text not null
+  type text not null
+  subject uuid not null
+  user_version bigint not null
+  data jsonb not null
+  traceparent text
+  occurred_at timestamp with time zone not null default now()
+  due_at timestamp with time zone not null default now()
+  attempts integer not null default 0
+  fence bigint not null default 0
+  last_error text
+  done_at timestamp with time zone
+
+pods (unlogged table)
+  id uuid not null
+  lease_until timestamp with time zone not null
+
+presence_states (unlogged table)
+  user_id uuid not null
+  status text not null
+  seq bigint not null
+  xact_id xid8 not null default pg_current_xact_id()
+
+refresh_tokens (table)
+  session_id uuid not null
+  generation integer not null default 0
+  token_hash bytea not null
+  made_at timestamp with time zone not null default now()
+  parent_hash bytea
+  sealed bytea
+  grandparent_hash bytea
+  parent_sealed bytea
+
+restrictions (table)
+  id uuid not null
+  user_id uuid not null
+  kind text not null
+  capabilities text[] not null default '{}'::text[]
+  reason text not null
+  reason_policy text not null
+  message text
+  imposed_by uuid
+  starts_at timestamp with time zone not null default now()
+  expires_at timestamp with time zone
+  lifted_at timestamp with time zone
+  lifted_by uuid
+  lift_note text
+  start_announced_at timestamp with time zone
+  end_announced_at timestamp with time zone
+  created_at timestamp with time zone not null default now()
+
+revocations (table)
+  id bigint not null identity
+  xact_id xid8 not null default pg_current_xact_id()
+  subject uuid not null
+  session_id uuid
+  reason text not null
+  created_at timestamp with time zone not null default now()
+
+sessions (table)
+  id uuid not null
+  user_id uuid not null
+  user_agent text not null default ''::text
+  address text not null default ''::text
+  restricted boolean not null default false
+  created_at timestamp with time zone not null default now()
+  last_seen_at timestamp with time zone not null default now()
+  expires_at timestamp with time zone not null
+  revoked_at timestamp with time zone
+  revoked_reason text
+
+sidecar_state (unlogged table)
+  key text not null
+  value json not null
+  etag uuid not null default gen_random_uuid()
+  expires_at timestamp with time zone
+
+sweeps (table)
+  name text not null
+  due_at timestamp with time zone not null default now()
+  fence bigint not null default 0
+  last_run_at timestamp with time zone
+  last_error text
+
+user_versions (table)
+  user_id uuid not null
+  version bigint not null default 0
+  private_version bigint not null default 0
+
+users (table)
+  id uuid not null
+  username text not null
+  email text not null
+  display_name text not null
+  avatar_url text
+  bio text not null default ''::text
+  roles text[] not null default '{user}'::text[]
+  status text not null default 'active'::text
+  status_valid_until timestamp with time zone
+  limited text[] not null default '{}'::text[]
+  sessions_valid_from timestamp with time zone not null default '-infinity'::timestamp with time zone
+  version bigint not null default 1
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+
+-- constraints
+
+audit_details audit_details_audit_id_fkey FOREIGN KEY (audit_id) REFERENCES audit_log(id)
+
+audit_details audit_details_pkey PRIMARY KEY (audit_id)
+
+audit_log audit_log_action_check CHECK ((action ~ '^[a-z_]+\.[a-z_]+$'::text))
+
+audit_log audit_log_details_hash_check CHECK ((octet_length(details_hash) = 32))
+
+audit_log audit_log_facts_check CHECK ((jsonb_typeof(facts) = 'object'::text))
+
+audit_log audit_log_pkey PRIMARY KEY (id)
+
+blocks blocks_check CHECK ((blocker_id <> blocked_id))
+
+blocks blocks_pkey PRIMARY KEY (blocker_id, blocked_id)
+
+connections connections_pkey PRIMARY KEY (id)
+
+connections connections_status_check CHECK ((status = ANY (ARRAY['online'::text, 'away'::text])))
+
+count_deltas count_deltas_pkey PRIMARY KEY (id)
+
+credentials credentials_pkey PRIMARY KEY (user_id)
+
+credentials credentials_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+
+feed_epoch feed_epoch_only_one_check CHECK (only_one)
+
+feed_epoch feed_epoch_pkey PRIMARY KEY (only_one)
+
+follow_counts follow_counts_pkey PRIMARY KEY (user_id)
+
+follows follows_check CHECK ((follower_id <> followee_id))
+
+follows follows_pkey PRIMARY KEY (follower_id, followee_id)
+
+follows follows_state_check CHECK ((state = ANY (ARRAY['requested'::text, 'accepted'::text, 'gone'::text])))
+
+inbox inbox_pkey PRIMARY KEY (consumer, source, event_id)
+
+inbox inbox_verdict_check CHECK ((verdict = ANY (ARRAY['SUCCESS'::text, 'RETRY'::text, 'DROP'::text, 'DEAD'::text])))
+
+jobs jobs_kind_key_key UNIQUE (kind, key)
+
+jobs jobs_pkey PRIMARY KEY (id)
+
+jobs jobs_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'done'::text, 'dead'::text])))
+
+last_seen last_seen_pkey PRIMARY KEY (user_id)
+
+last_seen last_seen_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+
+mailbox mailbox_pkey PRIMARY KEY (message_id)
+
+notices notices_data_check CHECK ((jsonb_typeof(data) = 'object'::text))
+
+notices notices_pkey PRIMARY KEY (id)
+
+notices notices_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+
+outbox outbox_pkey PRIMARY KEY (id)
+
+outbox outbox_topic_subject_user_version_key UNIQUE (topic, subject, user_version)
+
+pods pods_pkey PRIMARY KEY (id)
+
+presence_states presence_states_pkey PRIMARY KEY (user_id)
+
+presence_states presence_states_status_check CHECK ((status = ANY (ARRAY['online'::text, 'away'::text, 'offline'::text])))
+
+refresh_tokens refresh_tokens_pkey PRIMARY KEY (session_id)
+
+refresh_tokens refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES sessions(id) ON DELETE CASCADE
+
+restrictions restrictions_check CHECK (((lifted_at IS NULL) = (lift_note IS NULL)))
+
+restrictions restrictions_check1 CHECK (((expires_at IS NULL) OR (expires_at > starts_at)))
+
+restrictions restrictions_check2 CHECK (((kind <> 'suspend'::text) OR (expires_at IS NOT NULL)))
+
+restrictions restrictions_check3 CHECK (((kind = 'limit'::text) = (capabilities <> '{}'::text[])))
+
+restrictions restrictions_imposed_by_fkey FOREIGN KEY (imposed_by) REFERENCES users(id)
+
+restrictions restrictions_kind_check CHECK ((kind = ANY (ARRAY['limit'::text, 'suspend'::text, 'ban'::text])))
+
+restrictions restrictions_lifted_by_fkey FOREIGN KEY (lifted_by) REFERENCES users(id)
+
+restrictions restrictions_pkey PRIMARY KEY (id)
+
+restrictions restrictions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+
+revocations revocations_pkey PRIMARY KEY (id)
+
+sessions sessions_pkey PRIMARY KEY (id)
+
+sessions sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+
+sidecar_state sidecar_state_pkey PRIMARY KEY (key)
+
+sweeps sweeps_pkey PRIMARY KEY (name)
+
+user_versions user_versions_pkey PRIMARY KEY (user_id)
+
+user_versions user_versions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+
+users users_email_check CHECK ((length(email) <= 320))
+
+users users_pkey PRIMARY KEY (id)
+
+users users_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text, 'banned'::text, 'deactivated'::text, 'erased'::text])))
+
+users users_username_check CHECK (((length(username) >= 3) AND (length(username) <= 30)))
+
+-- indexes
+
+CREATE UNIQUE INDEX audit_details_pkey ON public.audit_details USING btree (audit_id)
+
+CREATE INDEX audit_details_user ON public.audit_details USING btree (user_id)
+
+CREATE UNIQUE INDEX audit_log_pkey ON public.audit_log USING btree (id)
+
+CREATE INDEX blocks_blocked ON public.blocks USING btree (blocked_id, blocker_id)
+
+CREATE UNIQUE INDEX blocks_pkey ON public.blocks USING btree (blocker_id, blocked_id)
+
+CREATE UNIQUE INDEX connections_pkey ON public.connections USING btree (id)
+
+CREATE INDEX connections_pod ON public.connections USING btree (pod_id)
+
+CREATE INDEX connections_user ON public.connections USING btree (user_id)
+
+CREATE UNIQUE INDEX count_deltas_pkey ON public.count_deltas USING btree (id)
+
+CREATE INDEX count_deltas_user ON public.count_deltas USING btree (user_id)
+
+CREATE UNIQUE INDEX credentials_pkey ON public.credentials USING btree (user_id)
+
+CREATE UNIQUE INDEX feed_epoch_pkey ON public.feed_epoch USING btree (only_one)
+
+CREATE UNIQUE INDEX follow_counts_pkey ON public.follow_counts USING btree (user_id)
+
+CREATE INDEX follows_followers ON public.follows USING btree (followee_id, changed_at DESC, follower_id DESC) WHERE (state = 'accepted'::text)
+
+CREATE INDEX follows_following ON public.follows USING btree (follower_id, changed_at DESC, followee_id DESC) WHERE (state = 'accepted'::text)
+
+CREATE UNIQUE INDEX follows_pkey ON public.follows USING btree (follower_id, followee_id)
+
+CREATE UNIQUE INDEX inbox_pkey ON public.inbox USING btree (consumer, source, event_id)
+
+CREATE INDEX inbox_received ON public.inbox USING btree (received_at)
+
+CREATE INDEX inbox_trouble ON public.inbox USING btree (source, event_id) WHERE (verdict <> 'SUCCESS'::text)
+
+CREATE INDEX jobs_dead ON public.jobs USING btree (finished_at) WHERE (state = 'dead'::text)
+
+CREATE INDEX jobs_due ON public.jobs USING btree (kind, due_at) WHERE (state = 'waiting'::text)
+
+CREATE INDEX jobs_finished ON public.jobs USING btree (finished_at) WHERE (state <> 'waiting'::text)
+
+CREATE UNIQUE INDEX jobs_kind_key_key ON public.jobs USING btree (kind, key)
+
+CREATE UNIQUE INDEX jobs_pkey ON public.jobs USING btree (id)
+
+CREATE UNIQUE INDEX last_seen_pkey ON public.last_seen USING btree (user_id)
+
+CREATE INDEX mailbox_newest ON public.mailbox USING btree (sent_at DESC, message_id DESC)
+
+CREATE UNIQUE INDEX mailbox_pkey ON public.mailbox USING btree (message_id)
+
+CREATE UNIQUE INDEX notices_pkey ON public.notices USING btree (id)
+
+CREATE INDEX notices_user ON public.notices USING btree (user_id, id DESC)
+
+CREATE INDEX outbox_due ON public.outbox USING btree (due_at) WHERE (done_at IS NULL)
+
+CREATE UNIQUE INDEX outbox_pkey ON public.outbox USING btree (id)
+
+CREATE UNIQUE INDEX outbox_topic_subject_user_version_key ON public.outbox USING btree (topic, subject, user_version)
+
+CREATE INDEX pods_lease ON public.pods USING btree (lease_until)
+
+CREATE UNIQUE INDEX pods_pkey ON public.pods USING btree (id)
+
+CREATE UNIQUE INDEX presence_states_pkey ON public.presence_states USING btree (user_id)
+
+CREATE INDEX presence_states_xact ON public.presence_states USING btree (xact_id)
+
+CREATE UNIQUE INDEX refresh_tokens_pkey ON public.refresh_tokens USING btree (session_id)
+
+CREATE INDEX restrictions_end_due ON public.restrictions USING btree (expires_at) WHERE ((end_announced_at IS NULL) AND (lifted_at IS NULL) AND (expires_at IS NOT NULL))
+
+CREATE UNIQUE INDEX restrictions_pkey ON public.restrictions USING btree (id)
+
+CREATE INDEX restrictions_start_due ON public.restrictions USING btree (starts_at) WHERE ((start_announced_at IS NULL) AND (lifted_at IS NULL))
+
+CREATE INDEX restrictions_user ON public.restrictions USING btree (user_id, created_at DESC, id DESC)
+
+CREATE INDEX revocations_created ON public.revocations USING btree (created_at)
+
+CREATE UNIQUE INDEX revocations_pkey ON public.revocations USING btree (id)
+
+CREATE INDEX revocations_xact ON public.revocations USING btree (xact_id, id)
+
+CREATE INDEX sessions_over ON public.sessions USING btree (LEAST(expires_at, revoked_at))
+
+CREATE UNIQUE INDEX sessions_pkey ON public.sessions USING btree (id)
+
+CREATE INDEX sessions_user ON public.sessions USING btree (user_id, created_at DESC, id)
+
+CREATE INDEX sidecar_state_expires ON public.sidecar_state USING btree (expires_at) WHERE (expires_at IS NOT NULL)
+
+CREATE UNIQUE INDEX sidecar_state_pkey ON public.sidecar_state USING btree (key)
+
+CREATE UNIQUE INDEX sweeps_pkey ON public.sweeps USING btree (name)
+
+CREATE UNIQUE INDEX user_versions_pkey ON public.user_versions USING btree (user_id)
+
+CREATE INDEX users_admins ON public.users USING btree (id) WHERE ('admin'::text = ANY (roles))
+
+CREATE INDEX users_display_name_prefix ON public.users USING btree (lower(display_name) COLLATE "C", id)
+
+CREATE UNIQUE INDEX users_email_key ON public.users USING btree (lower(email) COLLATE "C")
+
+CREATE UNIQUE INDEX users_pkey ON public.users USING btree (id)
+
+CREATE UNIQUE INDEX users_username_key ON public.users USING btree (lower(username) COLLATE "C")
+
+-- views
+
+user_standings
+ SELECT id AS user_id,
+        CASE
+            WHEN (status_valid_until <= statement_timestamp()) THEN ( SELECT s.status
+               FROM user_standing(u.id) s(status, limited, valid_until, sessions_valid_from))
+            ELSE status
+        END AS status,
+        CASE
+            WHEN (status_valid_until <= statement_timestamp()) THEN ( SELECT s.limited
+               FROM user_standing(u.id) s(status, limited, valid_until, sessions_valid_from))
+            ELSE limited
+        END AS limited,
+        CASE
+            WHEN (status_valid_until <= statement_timestamp()) THEN ( SELECT s.valid_until
+               FROM user_standing(u.id) s(status, limited, valid_until, sessions_valid_from))
+            ELSE status_valid_until
+        END AS valid_until,
+        CASE
+            WHEN (status_valid_until <= statement_timestamp()) THEN ( SELECT GREATEST(s.sessions_valid_from, u.sessions_valid_from) AS "greatest"
+               FROM user_standing(u.id) s(status, limited, valid_until, sessions_valid_from))
+            ELSE sessions_valid_from
+        END AS sessions_valid_from
+   FROM users u;
+
+-- functions
+
+CREATE OR REPLACE FUNCTION public.follow_totals(person uuid)
+ RETURNS TABLE(followers bigint, following bigint)
+ LANGUAGE sql
+ STABLE
+AS $function$
+      select coalesce(sum(part.followers), 0)::bigint, coalesce(sum(part.following), 0)::bigint
+      from (
+        select c.followers_count as followers, c.following_count as following from follow_counts c where c.user_id = person
+        union all
+        select d.followers, d.following from count_deltas d where d.user_id = person
+      ) part
+    $function$
+
+CREATE OR REPLACE FUNCTION public.people_seen_by(viewer uuid, viewer_role text)
+ RETURNS TABLE(id uuid, username text, display_name text, shown boolean, watchable boolean, findable boolean)
+ LANGUAGE sql
+ STABLE
+AS $function$
+      select u.id, u.username, u.display_name,
+        case
+          when now.status in ('deactivated', 'erased') then false
+          when u.id = viewer then true
+          when exists (select 1 from blocks b where b.blocker_id = viewer and b.blocked_id = u.id) then false
+          else not exists (select 1 from blocks b where b.blocker_id = u.id and b.blocked_id = viewer)
+        end,
+        case
+          when now.status in ('deactivated', 'erased') then false
+          when u.id = viewer then true
+          when exists (select 1 from blocks b where b.blocker_id = viewer and b.blocked_id = u.id) then false
+          when exists (select 1 from blocks b where b.blocker_id = u.id and b.blocked_id = viewer) then false
+          else viewer_role in ('moderator', 'admin') or now.status = 'active'
+        end,
+        case
+          when now.status in ('deactivated', 'erased') then false
+          when u.id = viewer then true
+          when exists (select 1 from blocks b where b.blocker_id = viewer and b.blocked_id = u.id) then false
+          when exists (select 1 from blocks b where b.blocker_id = u.id and b.blocked_id = viewer) then false
+          when viewer_role in ('moderator', 'admin') then true
+          when now.status in ('suspended', 'banned') then false
+          else not ('be_found' = any (now.limited))
+        end
+      from users u
+      cross join lateral (
+        select
+          case when u.status_valid_until <= statement_timestamp() then (select s.status from user_standing(u.id) s) else u.status end as status,
+          case when u.status_valid_until <= statement_timestamp() then (select s.limited from user_standing(u.id) s) else u.limited end as limited
+      ) now
+    $function$
+
+CREATE OR REPLACE FUNCTION public.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+    begin
+      raise exception '% on % is refused: rows are only added', tg_op, tg_table_name using errcode = 'insufficient_privilege';
+    end
+    $function$
+
+CREATE OR REPLACE FUNCTION public.strictest_restriction(target uuid)
+ RETURNS TABLE(kind text, reason text, message text, starts_at timestamp with time zone, expires_at timestamp with time zone, capabilities text[])
+ LANGUAGE sql
+ STABLE
+AS $function$
+      select r.kind, r.reason, r.message, r.starts_at, r.expires_at, r.capabilities
+      from restrictions r
+      where r.user_id = target and r.lifted_at is null and r.starts_at <= statement_timestamp()
+        and (r.expires_at is null or r.expires_at > statement_timestamp())
+      order by array_position(array['ban', 'suspend', 'limit'], r.kind), r.expires_at desc nulls first, r.starts_at, r.id
+      limit 1
+    $function$
+
+CREATE OR REPLACE FUNCTION public.user_standing(target uuid)
+ RETURNS TABLE(status text, limited text[], valid_until timestamp with time zone, sessions_valid_from timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+AS $function$
+      with mine as (
+        select r.*,
+          r.lifted_at is null and (r.expires_at is null or r.expires_at > statement_timestamp()) as standing,
+          r.starts_at <= statement_timestamp() as begun
+        from restrictions r where r.user_id = target
+      )
+      select
+        case
+          when bool_or(standing and begun and kind = 'ban') then 'banned'
+          when bool_or(standing and begun and kind = 'suspend') then 'suspended'
+          else 'active'
+        end,
+        coalesce((
+          select array_agg(distinct capability order by capability)
+          from mine m, unnest(m.capabilities) as capability where m.standing and m.begun
+        ), '{}'),
+        least(
+          min(expires_at) filter (where standing and begun),
+          min(starts_at) filter (where standing and not begun)
+        ),
+        coalesce(max(starts_at) filter (
+          where begun and kind in ('suspend', 'ban') and (lifted_at is null or lifted_at >= starts_at)
+        ), '-infinity')
+      from mine
+    $function$
+
+-- triggers
+
+CREATE TRIGGER audit_details_unchanged BEFORE UPDATE ON public.audit_details FOR EACH ROW EXECUTE FUNCTION refuse_change()
+
+CREATE TRIGGER audit_log_append_only BEFORE DELETE OR UPDATE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION refuse_change()
+
+CREATE TRIGGER audit_log_no_truncate BEFORE TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()

@@ -1,0 +1,133 @@
+/**
+ * `npm test` proves everything; `npm test -- path …` runs those test files (any argument of Jest will do).
+ * What cannot run on this machine is named at the end, and is a failure under REQUIRE_ALL=1.
+ */
+
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { readMissing } from "../test/kit/missing.ts";
+import { createRunFolder, removeRunFolder } from "../test/kit/run-folder.ts";
+import { stopTestServer } from "../test/kit/test-server.ts";
+
+interface Tally {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+/** Of Jest's `--json`. */
+interface JestResult {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numRuntimeErrorTestSuites: number;
+}
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+/** Jest after its result: with global teardown, which ends PostgreSQL. */
+const LEAVES_WITHIN_MS = 8_000;
+const INTERRUPTED = 130;
+
+let running: ChildProcess | undefined;
+const folder = await createRunFolder(process.pid);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => void abandon());
+// Run as a child by scripts/node24.js, which is gone.
+if (process.connected) process.once("disconnect", () => void abandon());
+process.exitCode = await main(process.argv.slice(2));
+if (process.connected) process.disconnect();
+
+async function main(jestArguments: readonly string[]): Promise<number> {
+  const tallies = jestArguments.length === 0 ? [await check(), await jest([])] : [await jest(jestArguments)];
+  tallies.push(reportMissing());
+  await removeRunFolder(folder);
+  const passed = tallies.reduce((sum, tally) => sum + tally.passed, 0);
+  const failed = tallies.reduce((sum, tally) => sum + tally.failed, 0);
+  process.stdout.write(`${passed} passed, ${failed} failed\n`);
+  return failed === 0 ? 0 : 1;
+}
+
+/** Format, lint, types, boundaries, dead code: one step here. */
+async function check(): Promise<Tally> {
+  const script = join(root, "scripts", "check.ts");
+  if (!existsSync(script)) return { passed: 0, failed: 0 };
+  const { code } = await run([script]);
+  return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+}
+
+async function jest(jestArguments: readonly string[]): Promise<Tally> {
+  const result = join(folder, "jest.json");
+  const program = fileURLToPath(import.meta.resolve("jest/bin/jest"));
+  const flags = ["--experimental-vm-modules", "--disable-warning=ExperimentalWarning"];
+  const { code, hung } = await run([...flags, program, "--json", `--outputFile=${result}`, ...jestArguments], result);
+  if (!existsSync(result)) return { passed: 0, failed: 1 };
+  const { numPassedTests, numFailedTests, numRuntimeErrorTestSuites } = JSON.parse(await readFile(result, "utf8")) as JestResult;
+  const failed = numFailedTests + numRuntimeErrorTestSuites;
+  // Jest may fail without a failing test: none was found, or something of a test's outlived it.
+  const otherwise = failed === 0 && (code !== 0 || hung) ? 1 : 0;
+  return { passed: numPassedTests, failed: failed + otherwise };
+}
+
+/** Runs Node on a script and shows what it says. One that has written `result` and does not leave by itself is ended: `hung`. */
+function run(args: readonly string[], result?: string): Promise<{ code: number | null; hung: boolean }> {
+  const colour = process.stdout.isTTY ? { FORCE_COLOR: "1" } : {};
+  // A group of its own, so that an interrupted run ends with all its workers (see `abandon`).
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+    env: { ...process.env, ...colour },
+  });
+  running = child;
+  // One stream, so that the last line is the last wherever the two are put together.
+  const show = (text: string): boolean => process.stdout.write(text.replace(/^Test results written to: .*\n/m, ""));
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", show);
+  let overdue: NodeJS.Timeout | undefined;
+  let hung = false;
+  const watch = setInterval(() => {
+    if (result === undefined || overdue !== undefined || !existsSync(result)) return;
+    overdue = setTimeout(() => {
+      hung = true;
+      endGroup(child);
+    }, LEAVES_WITHIN_MS);
+  }, 250);
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => {
+      clearInterval(watch);
+      clearTimeout(overdue);
+      resolve({ code, hung });
+    });
+  });
+}
+
+/** Names what could not run. */
+function reportMissing(): Tally {
+  const missing = new Map<string, { reason: string; files: Set<string> }>();
+  for (const { what, reason, testFile } of readMissing(folder)) {
+    const entry = missing.get(what) ?? { reason, files: new Set() };
+    entry.files.add(testFile.replace(`${root}/`, ""));
+    missing.set(what, entry);
+  }
+  for (const [what, { reason, files }] of missing) {
+    process.stdout.write(`Could not run without ${what} (${reason}): ${[...files].join(", ")}\n`);
+  }
+  return { passed: 0, failed: process.env["REQUIRE_ALL"] === "1" ? missing.size : 0 };
+}
+
+/** The run was interrupted: leaves nothing behind, then ends. */
+async function abandon(): Promise<void> {
+  if (running !== undefined) endGroup(running);
+  await stopTestServer(folder);
+  await removeRunFolder(folder);
+  process.exit(INTERRUPTED);
+}
+
+function endGroup(child: ChildProcess): void {
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}

@@ -1,0 +1,58 @@
+/** Applies the files of `migrations/` in order of their names, each once, under a lock of its own. */
+
+import { readdir } from "node:fs/promises";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import knexModule, { type Knex } from "knex";
+import pg from "pg";
+import type { Log } from "#src/kernel/log";
+
+const FOLDER = fileURLToPath(new URL("../../migrations/", import.meta.url));
+
+/**
+ * Brings the database to the newest schema and says which files ran.
+ * @param options.databaseUrl a direct connection, not one through a pooler
+ * @throws Error naming the file that failed; what ran before it stays
+ */
+export async function migrate(options: {
+  readonly databaseUrl: string;
+  readonly log: Log;
+}): Promise<{ readonly applied: readonly string[] }> {
+  const database = knexModule({
+    client: "pg",
+    connection: { connectionString: options.databaseUrl, application_name: "user-service migrate" },
+    pool: { min: 0, max: 2 },
+    migrations: { migrationSource: source, tableName: "schema_migrations" },
+  });
+  const lock = new pg.Client({ connectionString: options.databaseUrl, application_name: "user-service migrate lock" });
+  try {
+    await lock.connect();
+    // Ends with its connection, so a killed process leaves nothing locked; knex's own lock is a row that would stay.
+    await lock.query("select pg_advisory_lock(hashtextextended('user-service migrate', 0))");
+    await database.migrate.forceFreeMigrationsLock();
+    const [, applied] = (await database.migrate.latest()) as [number, string[]];
+    for (const name of applied) options.log.debug({ migration: name }, "migration applied");
+    return { applied };
+  } finally {
+    await database.destroy();
+    await lock.end();
+  }
+}
+
+/** Names without their extension: knex keeps the name, and development runs `.ts` where an image may run `.js`. */
+const source: Knex.MigrationSource<string> = {
+  getMigrations: async () => {
+    const files = await readdir(FOLDER);
+    return [...new Set(files.filter((file) => /\.(ts|js)$/.test(file)).map((file) => file.replace(/\.(ts|js)$/, "")))].sort();
+  },
+  getMigrationName: (name) => name,
+  getMigration: async (name) => {
+    const files = await readdir(FOLDER);
+    const file = files.find((candidate) => candidate === `${name}.js`) ?? `${name}.ts`;
+    const { up, config } = (await import(pathToFileURL(`${FOLDER}${file}`).href)) as Knex.Migration & { readonly config?: object };
+    return { up, config: config ?? { transaction: true }, down: forwardOnly };
+  },
+};
+
+function forwardOnly(): Promise<void> {
+  return Promise.reject(new Error("migrations go forward only: undo by a further one"));
+}

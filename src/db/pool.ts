@@ -1,0 +1,86 @@
+/** The pool, and knex and raw pg on top of the same connections. */
+
+import knexModule, { type Knex } from "knex";
+import pg from "pg";
+import { Problem, serviceBusy } from "#src/kernel/problem";
+import type { Log } from "#src/kernel/log";
+
+declare const pooled: unique symbol;
+/** Reads, each on whatever connection is free. Made by `openDb` only. */
+export type Db = Knex & { readonly [pooled]: true };
+
+export interface DbOptions {
+  readonly url: string;
+  /** Connections at most. */
+  readonly maxConnections: number;
+  /** Shown in `pg_stat_activity`. */
+  readonly applicationName: string;
+  readonly log: Log;
+  /** How long a caller waits for a free connection before 503. */
+  readonly acquireTimeoutMs?: number;
+  /** How long one statement may take before its connection is given up. */
+  readonly statementTimeoutMs?: number;
+  /** Told of each statement, for metrics. */
+  readonly onQuery?: (durationMs: number, failed: boolean) => void;
+}
+
+/** How many callers may wait for a connection before further ones are turned away at once. */
+const MAX_WAITING = 500;
+
+const pools = new WeakMap<Db, OpenPool>();
+
+interface OpenPool {
+  readonly pool: pg.Pool;
+  readonly onQuery: ((durationMs: number, failed: boolean) => void) | undefined;
+}
+
+// int8 and numeric counts stay below 2^53 here; ids are uuid. xid8 has its own type and stays text.
+pg.types.setTypeParser(20, Number);
+
+/** Opens a pool. Close it with `closeDb`. Nothing is connected until the first statement. */
+export function openDb(options: DbOptions): Db {
+  const statementTimeoutMs = options.statementTimeoutMs ?? 5_000;
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.maxConnections,
+    connectionTimeoutMillis: options.acquireTimeoutMs ?? 1_000,
+    idleTimeoutMillis: 60_000,
+    application_name: options.applicationName,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    statement_timeout: statementTimeoutMs,
+    // The client gives up a little later than the server, and at once when the server is frozen: the connection is then discarded.
+    query_timeout: statementTimeoutMs + 500,
+    idle_in_transaction_session_timeout: 10_000,
+  });
+  pool.on("error", (error) => options.log.warn({ error: error.message }, "an idle database connection was lost"));
+  // A server that drops a checked-out client emits on that client; without a listener the process would end.
+  pool.on("connect", (client) => client.on("error", (error) => options.log.debug({ error: error.message }, "database connection lost")));
+  const db = knexModule({ client: "pg", connectionPool: pool } as Knex.Config) as Db;
+  pools.set(db, { pool, onQuery: options.onQuery });
+  return db;
+}
+
+/** Waits for running statements and closes every connection. */
+export async function closeDb(db: Db): Promise<void> {
+  await db.destroy();
+  await pools.get(db)?.pool.end();
+}
+
+/** Connections open, idle and awaited, for metrics. */
+export function poolFigures(db: Db): { readonly total: number; readonly idle: number; readonly waiting: number } {
+  const { pool } = poolOf(db);
+  return { total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount };
+}
+
+/** The pool below a `Db`. For `db/` only. */
+export function poolOf(db: Db): OpenPool {
+  const open = pools.get(db);
+  if (open === undefined) throw new Error("not a Db made by openDb");
+  return open;
+}
+
+/** @throws Problem `service.busy` when so many wait for a connection that one more would only wait in vain */
+export function refuseWhenCrowded(db: Db): void {
+  if (poolOf(db).pool.waitingCount >= MAX_WAITING) throw new Problem(serviceBusy, { detail: "The database is busy", retryAfterSeconds: 1 });
+}

@@ -1,0 +1,55 @@
+/** Transactions: one `inTx` a use case, repeated when PostgreSQL says that nothing happened. */
+
+import { setTimeout as wait } from "node:timers/promises";
+import type { Knex } from "knex";
+import type pg from "pg";
+import { asProblem, isRetryable } from "./errors.ts";
+import { poolOf, refuseWhenCrowded, type Db } from "./pool.ts";
+
+declare const open: unique symbol;
+/** An open transaction. Only `inTx` makes one, so a write that forgot its transaction does not compile. */
+export type Tx = Knex.Transaction & { readonly [open]: true };
+
+export interface TxOptions {
+  /** Revoking transactions set this: an acknowledged ban must survive a crash even where the database's default is weaker. */
+  readonly durable?: boolean;
+}
+
+const connections = new WeakMap<object, pg.PoolClient>();
+
+/** Serialization failures and deadlocks are repeated this often in all. */
+const TRIES = 8;
+
+/**
+ * Runs `work` in one transaction and commits. A throw rolls back. Deadlock and serialization failure are repeated with
+ * a random pause, so `work` may run several times and must have no effect outside the transaction.
+ * @throws Problem `service.busy` when the database cannot answer
+ */
+export async function inTx<Result>(db: Db, work: (tx: Tx) => Promise<Result>, options: TxOptions = {}): Promise<Result> {
+  for (let attempt = 1; ; attempt += 1) {
+    refuseWhenCrowded(db);
+    const startedMs = performance.now(); // allow: a duration for metrics only, #5
+    let failed = true;
+    try {
+      const result = await db.transaction(async (trx) => {
+        const tx = trx as Tx;
+        const client = (await trx.client.acquireConnection()) as pg.PoolClient;
+        connections.set(tx, client);
+        if (options.durable === true) await client.query("set local synchronous_commit = on");
+        return await work(tx);
+      });
+      failed = false;
+      return result;
+    } catch (error) {
+      if (!isRetryable(error) || attempt === TRIES) throw asProblem(error);
+    } finally {
+      poolOf(db).onQuery?.(performance.now() - startedMs, failed);
+    }
+    await wait(Math.random() * 10 * 2 ** attempt);
+  }
+}
+
+/** The connection of a transaction, or nothing for a pool. For `db/` only. */
+export function connectionOf(on: Db | Tx): pg.PoolClient | undefined {
+  return connections.get(on);
+}

@@ -1,0 +1,244 @@
+/** The AsyncAPI 3.0 document: events and sockets, written from the schemas that validate them. Takes plain data and knows neither kit. */
+
+import { z } from "zod";
+import type { EventType } from "#src/contract/event-types";
+import type { ProblemType } from "#src/kernel/problem";
+import { EVENT_SOURCE } from "./cloud-event.ts";
+
+/** A message a client may send, as `realtime/` declares it. */
+interface ClientMessage {
+  readonly name: string;
+  readonly summary: string;
+  readonly payload: z.ZodType;
+  readonly answer: z.ZodType;
+  readonly problems: readonly ProblemType[];
+}
+
+/** A message the server sends. */
+interface ServerMessage {
+  readonly name: string;
+  readonly summary: string;
+  readonly payload: z.ZodType;
+}
+
+export interface AsyncApiInput {
+  readonly eventTypes: readonly EventType<unknown>[];
+  readonly socketEvents: readonly ClientMessage[];
+  readonly serverEvents: readonly ServerMessage[];
+  readonly publicUrl: string;
+  /** Of the package. */
+  readonly version: string;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** A whole document. Operations are seen from this service: it sends events and pushes, and receives what clients send. */
+export function asyncApiDocument(input: AsyncApiInput): Json {
+  return {
+    asyncapi: "3.0.0",
+    info: {
+      title: "User Service",
+      version: input.version,
+      description:
+        "Events of people, as CloudEvents 1.0 through Dapr pub/sub, and the Socket.IO events of connected clients. " +
+        "Of one subject, events leave in order of `userversion`; repeats carry the same `id`. A jump in `userversion` means: read that user again.",
+      license: { name: "Apache-2.0", url: "https://www.apache.org/licenses/LICENSE-2.0" },
+    },
+    defaultContentType: "application/json",
+    servers: servers(input.publicUrl),
+    channels: { ...topicChannels(input.eventTypes), sockets: socketChannel(input) },
+    operations: { ...topicOperations(input.eventTypes), ...socketOperations(input) },
+    components: {
+      messages: { ...eventMessages(input.eventTypes), ...socketMessages(input) },
+      schemas: { Problem: problemSchema },
+      securitySchemes: {
+        accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT", description: "Sent as `auth: {token}` when connecting." },
+      },
+    },
+  };
+}
+
+function servers(publicUrl: string): Json {
+  const url = new URL(publicUrl);
+  return {
+    sockets: {
+      host: url.host,
+      pathname: "/socket.io",
+      protocol: url.protocol === "https:" ? "wss" : "ws",
+      description: "Socket.IO 4 on the public listener.",
+      security: [{ $ref: "#/components/securitySchemes/accessToken" }],
+    },
+    pubsub: { host: "localhost:3500", protocol: "dapr", description: "The Dapr sidecar of whoever subscribes." },
+  };
+}
+
+const PRIVACY: Readonly<Record<string, string>> = {
+  "users.v1": "For every app.",
+  "users.private.v1": "What other people must not learn; subscription scopes decide who may read it.",
+};
+
+function topicChannels(types: readonly EventType<unknown>[]): Json {
+  return record(topicsOf(types), (topic) => [
+    topic,
+    {
+      address: topic,
+      description: PRIVACY[topic],
+      servers: [{ $ref: "#/servers/pubsub" }],
+      messages: record(ofTopic(types, topic), (type) => [type.type, { $ref: `#/components/messages/${type.type}` }]),
+    },
+  ]);
+}
+
+function topicOperations(types: readonly EventType<unknown>[]): Json {
+  return record(topicsOf(types), (topic) => [
+    `publish.${topic}`,
+    {
+      action: "send",
+      summary: `Publishes to ${topic}.`,
+      channel: { $ref: `#/channels/${topic}` },
+      messages: ofTopic(types, topic).map((type) => ({ $ref: `#/channels/${topic}/messages/${type.type}` })),
+    },
+  ]);
+}
+
+function eventMessages(types: readonly EventType<unknown>[]): Json {
+  return record(types, (type) => [
+    type.type,
+    {
+      name: type.type,
+      summary: type.summary,
+      contentType: "application/cloudevents+json",
+      payload: {
+        type: "object",
+        required: ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "userversion", "data"],
+        properties: {
+          specversion: { const: "1.0" },
+          id: { type: "string", format: "uuid", description: "The same at each repeat." },
+          source: { const: EVENT_SOURCE },
+          type: { const: type.type },
+          subject: { type: "string", format: "uuid", description: "The user who changed; of an edge always the follower." },
+          time: { type: "string", format: "date-time" },
+          datacontenttype: { const: "application/json" },
+          userversion: { type: "integer", minimum: 1, description: "Strictly grows for each subject on each topic." },
+          traceparent: { type: "string", description: "W3C trace context." },
+          data: jsonSchema(type.data, "output"),
+        },
+      },
+    },
+  ]);
+}
+
+function socketChannel(input: AsyncApiInput): Json {
+  const names = [
+    ...input.serverEvents.map((event) => keyOf(event.name)),
+    ...input.socketEvents.flatMap((event) => [keyOf(event.name), ackKeyOf(event.name)]),
+  ];
+  return {
+    address: "/",
+    title: "Sockets",
+    description: "The main Socket.IO namespace.",
+    servers: [{ $ref: "#/servers/sockets" }],
+    messages: record(names, (name) => [name, { $ref: `#/components/messages/${name}` }]),
+  };
+}
+
+function socketOperations(input: AsyncApiInput): Json {
+  const channel = { $ref: "#/channels/sockets" };
+  return {
+    ...record(input.serverEvents, (event) => [
+      `send.${keyOf(event.name)}`,
+      { action: "send", summary: event.summary, channel, messages: [inSockets(keyOf(event.name))] },
+    ]),
+    ...record(input.socketEvents, (event) => [
+      `receive.${keyOf(event.name)}`,
+      {
+        action: "receive",
+        summary: event.summary,
+        channel,
+        messages: [inSockets(keyOf(event.name))],
+        reply: { channel, messages: [inSockets(ackKeyOf(event.name))] },
+      },
+    ]),
+  };
+}
+
+function socketMessages(input: AsyncApiInput): Json {
+  return {
+    ...record(input.serverEvents, (event) => [
+      keyOf(event.name),
+      { name: event.name, summary: event.summary, payload: jsonSchema(event.payload, "output") },
+    ]),
+    ...record(input.socketEvents, (event) => [
+      keyOf(event.name),
+      { name: event.name, summary: event.summary, payload: jsonSchema(event.payload, "input") },
+    ]),
+    ...record(input.socketEvents, (event) => [
+      ackKeyOf(event.name),
+      { name: `${event.name} (acknowledgement)`, summary: `Answers ${event.name}.`, payload: ackSchema(event) },
+    ]),
+  };
+}
+
+function ackSchema(event: ClientMessage): Json {
+  const codes = event.problems.map((problem) => problem.code);
+  return {
+    oneOf: [
+      { type: "object", required: ["ok"], properties: { ok: { const: true }, data: jsonSchema(event.answer, "output") } },
+      {
+        type: "object",
+        required: ["ok", "error"],
+        description: codes.length === 0 ? "A refusal of the gate, the throttle or the schema." : `Also refuses with: ${codes.join(", ")}.`,
+        properties: { ok: { const: false }, error: { $ref: "#/components/schemas/Problem" } },
+      },
+    ],
+  };
+}
+
+const problemSchema: Json = {
+  type: "object",
+  description: "RFC 9457, with a stable `code`.",
+  required: ["type", "title", "status", "code"],
+  properties: {
+    type: { type: "string" },
+    title: { type: "string" },
+    status: { type: "integer" },
+    detail: { type: "string" },
+    code: { type: "string" },
+    errors: {
+      type: "array",
+      items: { type: "object", required: ["path", "message"], properties: { path: { type: "string" }, message: { type: "string" } } },
+    },
+    traceId: { type: "string" },
+  },
+};
+
+/** AsyncAPI's own schemas are a superset of JSON Schema draft 7. */
+function jsonSchema(schema: z.ZodType, io: "input" | "output"): Json {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { target: "draft-7", io, unrepresentable: "any" });
+  return rest;
+}
+
+function topicsOf(types: readonly EventType<unknown>[]): string[] {
+  return [...new Set(types.map((type) => type.topic))];
+}
+
+function ofTopic(types: readonly EventType<unknown>[], topic: string): EventType<unknown>[] {
+  return types.filter((type) => type.topic === topic);
+}
+
+/** Keys of components may hold no colon. */
+function keyOf(name: string): string {
+  return name.replaceAll(":", ".");
+}
+
+function ackKeyOf(name: string): string {
+  return `${keyOf(name)}.ack`;
+}
+
+function inSockets(key: string): Json {
+  return { $ref: `#/channels/sockets/messages/${key}` };
+}
+
+function record<Item>(items: readonly Item[], entry: (item: Item) => readonly [string, unknown]): Json {
+  return Object.fromEntries(items.map(entry));
+}

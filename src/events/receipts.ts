@@ -1,0 +1,82 @@
+/** Receipts: an event is done when it came back through our own subscription and its consumers were called. Marked in batches. */
+
+import { backoffMs } from "#src/kernel/backoff";
+import { createWakeup } from "#src/kernel/wakeup";
+import type { Db } from "#src/db/pool";
+import { inTx } from "#src/db/tx";
+import type { Log } from "#src/kernel/log";
+import { markDone } from "./outbox.sql.ts";
+
+/** Collects ids of events that came back. */
+export interface Receipts extends AsyncDisposable {
+  /** Notes one; it is marked within milliseconds, together with those that come meanwhile. */
+  readonly note: (eventId: string) => void;
+  /** Marks what was noted, once more if need be, and stops. What cannot be marked is published again, with the same id. */
+  readonly close: () => Promise<void>;
+  readonly figures: () => { readonly received: number; readonly marked: number };
+}
+
+export interface ReceiptsOptions {
+  readonly db: Db;
+  readonly log: Log;
+  /** Told when events became due because those before them are done: wakes a relay in the same process. */
+  readonly onFreed?: () => void;
+}
+
+const BATCH = 500;
+/** Beyond this, receipts are dropped while the database is away: their events come again. */
+const MOST_WAITING = 50_000;
+
+/** Starts marking. One statement runs at a time, so batches grow by themselves under load and nothing waits when idle. */
+export function createReceipts({ db, log, onFreed }: ReceiptsOptions): Receipts {
+  const waiting = new Set<string>();
+  const figures = { received: 0, marked: 0 };
+  const closing = new AbortController();
+  const wakeup = createWakeup();
+  let running: Promise<void> | undefined;
+
+  async function drain(): Promise<void> {
+    for (let failures = 0; waiting.size > 0;) {
+      const batch = firstOf(waiting, BATCH);
+      try {
+        const { done, freed } = await inTx(db, (tx) => markDone(tx, batch));
+        for (const id of batch) waiting.delete(id);
+        figures.marked += done;
+        failures = 0;
+        if (freed > 0) onFreed?.();
+      } catch (error) {
+        failures += 1;
+        if (failures === 1) log.warn({ error, waiting: waiting.size }, "receipts cannot be marked just now; they are kept and tried again");
+        if (closing.signal.aborted) break;
+        await wakeup.pause(backoffMs(failures, { firstMs: 50, mostMs: 2_000 }), closing.signal);
+      }
+    }
+    // In the same turn as the last look at `waiting`, so that no note falls between.
+    running = undefined;
+  }
+
+  const close = async (): Promise<void> => {
+    closing.abort();
+    await running;
+  };
+  return {
+    note: (eventId) => {
+      figures.received += 1;
+      if (waiting.size >= MOST_WAITING) return;
+      waiting.add(eventId);
+      running ??= drain();
+    },
+    close,
+    figures: () => ({ ...figures }),
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function firstOf(ids: ReadonlySet<string>, count: number): string[] {
+  const first: string[] = [];
+  for (const id of ids) {
+    if (first.length === count) break;
+    first.push(id);
+  }
+  return first;
+}

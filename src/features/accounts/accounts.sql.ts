@@ -1,0 +1,143 @@
+/** Every write of `users`. */
+
+import { isUniqueViolation } from "#src/db/errors";
+import type { Db } from "#src/db/pool";
+import { row, rows, sql } from "#src/db/sql";
+import type { Tx } from "#src/db/tx";
+import { Problem } from "#src/kernel/problem";
+import type { Role } from "#src/kernel/actor";
+import { emailTaken, usernameTaken } from "./accounts.errors.ts";
+import { UserRow, type Status } from "./accounts.rows.ts";
+import type { AccountColumns } from "./accounts.views.ts";
+
+/** What a new account begins with. */
+export interface NewAccount {
+  readonly id: string;
+  readonly username: string;
+  readonly email: string;
+  readonly displayName: string;
+  readonly roles: readonly Role[];
+}
+
+/** @throws Problem `username.taken`, `email.taken` */
+export async function insertUser(tx: Tx, account: NewAccount): Promise<UserRow> {
+  try {
+    return await UserRow.query(tx)
+      .insert({
+        id: account.id,
+        username: account.username,
+        email: account.email,
+        display_name: account.displayName,
+        roles: [...account.roles],
+      })
+      .returning("*");
+  } catch (error) {
+    if (isUniqueViolation(nativeError(error), "users_username_key")) throw new Problem(usernameTaken);
+    if (isUniqueViolation(nativeError(error), "users_email_key")) throw new Problem(emailTaken);
+    throw error;
+  }
+}
+
+/** Objection wraps what pg threw. */
+function nativeError(error: unknown): unknown {
+  return error instanceof Error && "nativeError" in error ? error.nativeError : error;
+}
+
+/** The standing of an account at this moment. */
+export interface Standing {
+  readonly status: Status;
+  readonly limited: readonly string[];
+  /** The next moment at which this may change by itself. */
+  readonly validUntil: Date | null;
+}
+
+/**
+ * Recomputes the standing from the restrictions and writes it; the only writer of `status` and its companions.
+ * Line 3 of the lock order.
+ */
+export async function writeStanding(tx: Tx, userId: string): Promise<Standing> {
+  const written = await row<{ status: Status; limited: string[]; status_valid_until: Date | null }>(
+    tx,
+    sql`update users u set
+          status = s.status, limited = s.limited, status_valid_until = s.valid_until,
+          sessions_valid_from = greatest(u.sessions_valid_from, s.sessions_valid_from), updated_at = now()
+        from user_standing(${userId}::uuid) s
+        where u.id = ${userId}::uuid
+        returning u.status, u.limited, u.status_valid_until`,
+  );
+  if (written === undefined) throw new Error("the account to restrict is not there");
+  return { status: written.status, limited: written.limited, validUntil: written.status_valid_until };
+}
+
+/** What other features must know of accounts before they act on them. */
+export interface UserFacts {
+  readonly id: string;
+  readonly username: string;
+  readonly email: string;
+  readonly displayName: string;
+  readonly roles: readonly Role[];
+  readonly status: Status;
+}
+
+/** Facts of many accounts in one statement, with the standing of this moment; absent ids are left out. */
+export async function selectFacts(on: Db | Tx, ids: readonly string[]): Promise<UserFacts[]> {
+  const found = await rows<{ id: string; username: string; email: string; display_name: string; roles: Role[]; status: Status }>(
+    on,
+    sql`select u.id, u.username, u.email, u.display_name, u.roles, s.status
+        from users u join user_standings s on s.user_id = u.id
+        where u.id = any (${ids}::uuid[])`,
+  );
+  return found.map((user) => ({
+    id: user.id,
+    username: user.username,
+    email: user.email,
+    displayName: user.display_name,
+    roles: user.roles,
+    status: user.status,
+  }));
+}
+
+/** The same for one account, its row locked (`FOR NO KEY UPDATE`, line 3 of the lock order) until the transaction ends. */
+export async function lockFacts(tx: Tx, userId: string): Promise<UserFacts | undefined> {
+  const locked = await row(tx, sql`select id from users where id = ${userId}::uuid for no key update`);
+  return locked === undefined ? undefined : (await selectFacts(tx, [userId]))[0];
+}
+
+/** Whether anybody is an admin yet. Served by users_admins. */
+export async function adminExists(on: Db | Tx): Promise<boolean> {
+  return (await row(on, sql`select id from users where 'admin' = any (roles) limit 1`)) !== undefined;
+}
+
+/**
+ * An account that is about to get a session, its row locked in share mode (line 3 of the lock order): a restriction waits
+ * for the session or is seen by it.
+ */
+export async function lockAccount(tx: Tx, userId: string): Promise<{ readonly user: AccountColumns; readonly status: Status } | undefined> {
+  const locked = await row(tx, sql`select id from users where id = ${userId}::uuid for share`);
+  if (locked === undefined) return undefined;
+  const found = await row<AccountColumns & { current_status: Status }>(
+    tx,
+    sql`select u.id, u.username, u.email, u.display_name, u.avatar_url, u.bio, u.roles, u.created_at, u.updated_at, s.status as current_status
+        from users u join user_standings s on s.user_id = u.id
+        where u.id = ${userId}::uuid`,
+  );
+  return found === undefined ? undefined : { user: found, status: found.current_status };
+}
+
+/** The public part of a profile. */
+export interface ProfilePart {
+  readonly displayName: string;
+  readonly avatarUrl: string | null;
+  readonly bio: string;
+}
+
+/** Writes the public part whole; the profile's version grows by one. Line 3 of the lock order. */
+export async function writeProfile(tx: Tx, userId: string, part: ProfilePart): Promise<void> {
+  await row(
+    tx,
+    sql`update users set
+          display_name = ${part.displayName}, avatar_url = ${part.avatarUrl}, bio = ${part.bio},
+          version = version + 1, updated_at = now()
+        where id = ${userId}::uuid`,
+  );
+}

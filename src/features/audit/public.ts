@@ -1,0 +1,3 @@
+/** The door of audit: one way in, none to change. */
+
+export { appendAudit } from "./append.ts";

@@ -1,0 +1,18 @@
+/** Timed work of the graph. */
+
+import type { Db } from "#src/db/pool";
+import type { Sweep } from "#src/jobs/job";
+import { foldCounts } from "./fold.ts";
+
+interface Deps {
+  readonly db: Db;
+}
+
+export const graphSweeps: readonly Sweep<Deps>[] = [
+  {
+    name: "graph.fold-counts",
+    summary: "Folds the deltas of follower counters into their bases",
+    everyMs: 1_000,
+    run: foldCounts,
+  },
+];

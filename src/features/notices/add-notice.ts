@@ -1,0 +1,30 @@
+/** How another feature tells a user something. */
+
+import { z } from "zod";
+import { userNotified } from "#src/contract/event-types";
+import type { Tx } from "#src/db/tx";
+import { appendEvent } from "#src/events/append";
+import { enqueue, type JobKind } from "#src/jobs/enqueue";
+import { systemClock } from "#src/kernel/clock";
+import { newUuid } from "#src/kernel/ids";
+import type { NoticeContent } from "./notices.content.ts";
+import { insertNotice } from "./notices.sql.ts";
+
+const mailPayload = z.object({ noticeId: z.uuid() });
+
+/** The job that mails a notice. */
+export const noticeMailJob: JobKind<z.infer<typeof mailPayload>> & { readonly payload: typeof mailPayload } = {
+  kind: "notices.mail",
+  payload: mailPayload,
+};
+
+/**
+ * Tells the user in the app, on their sockets and by mail, all or nothing with the transaction. The caller holds the
+ * user's version row already (line 2 of the lock order: `lockSubject`, or an event of the same subject); the notice is line 6.
+ */
+export async function addNotice(tx: Tx, userId: string, content: NoticeContent): Promise<void> {
+  const id = newUuid(systemClock);
+  await appendEvent(tx, userNotified, { subject: userId, data: { userId, noticeId: id, noticeType: content.type } });
+  await insertNotice(tx, { id, userId, content });
+  await enqueue(tx, noticeMailJob, { noticeId: id });
+}

@@ -1,0 +1,426 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import { io, type Socket } from "socket.io-client";
+import { closeDb, openDb, type Db } from "#src/db/pool";
+import { affected, rows, sql } from "#src/db/sql";
+import { inTx } from "#src/db/tx";
+import { setStatus } from "#src/features/accounts/public";
+import type { Actor, Gate, Role } from "#src/kernel/actor";
+import { systemClock } from "#src/kernel/clock";
+import { newUuid, type SessionId } from "#src/kernel/ids";
+import { silentLog } from "#src/kernel/log";
+import { createRealtime, type Realtime } from "#src/realtime/realtime";
+import { cloneDatabase, type TestDatabase } from "../../../test/kit/database.ts";
+import { people, type Person } from "../../../test/kit/people.ts";
+import { startRedis } from "../../../test/kit/redis.ts";
+import { describeWith } from "../../../test/kit/requires.ts";
+import { until } from "../../../test/kit/until.ts";
+import { presenceConnections, presenceSockets, watchersAmong } from "./presence.sockets.ts";
+import { Presence, type PresenceTimings } from "./presence.ts";
+import { socketStats } from "./socket-stats.ts";
+import type { StatusView } from "./presence.views.ts";
+
+const TIMINGS: PresenceTimings = { heartbeatMs: 50, leaseMs: 400, graceMs: 300, writeMs: 10, readMs: 20, lastSeenMs: 50 };
+
+let closers: (() => Promise<unknown> | void)[] = [];
+let database: TestDatabase;
+let db: Db;
+let everybody: Record<"ann" | "bob" | "cleo" | "mod", Person>;
+
+beforeEach(async () => {
+  closers = [];
+  database = await cloneDatabase();
+  db = openDb({ url: database.url, maxConnections: 5, applicationName: "test", log: silentLog });
+  everybody = await people(db, { ann: {}, bob: {}, cleo: {}, mod: { roles: ["user", "moderator"] } });
+});
+afterEach(async () => {
+  for (const close of closers.reverse()) await close();
+  await closeDb(db);
+  await database[Symbol.asyncDispose]();
+});
+
+interface Node {
+  readonly realtime: Realtime;
+  readonly presence: Presence;
+  readonly port: number;
+  /** As a crash would: nothing of it is written any more. */
+  readonly crash: () => Promise<void>;
+  readonly stop: () => Promise<void>;
+}
+
+async function startNode(redisUrl?: string): Promise<Node> {
+  const own = openDb({ url: database.url, maxConnections: 3, applicationName: "test node", log: silentLog });
+  const presence = new Presence({ db: own, clock: systemClock, log: silentLog, timings: TIMINGS });
+  const gate: Gate = (token) => {
+    const name = (token ?? "").split("/")[0] as keyof typeof everybody;
+    const role: Role = name === "mod" ? "moderator" : "user";
+    const actor: Actor = {
+      userId: everybody[name].id,
+      sessionId: newUuid(systemClock) as SessionId,
+      role,
+      restricted: false,
+      limited: new Set(),
+      tokenExpiresAt: new Date("2099-01-01"),
+    };
+    return Promise.resolve(actor);
+  };
+  const server = createServer();
+  const realtime = createRealtime({
+    server,
+    events: presenceSockets,
+    connections: [presenceConnections],
+    deps: { db: own, presence },
+    gate,
+    throttle: () => {},
+    clientOf: () => ({ address: "127.0.0.1", addressKey: "127.0.0.1", userAgent: "" }),
+    allowsOrigin: () => true,
+    redisUrl,
+    clock: systemClock,
+    log: silentLog,
+    production: false,
+  });
+  presence.start(watchersAmong(realtime.pushes));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  let isStopped = false;
+  let isCrashed = false;
+  const end = async (beforeStop: () => Promise<void>): Promise<void> => {
+    if (isStopped) return;
+    isStopped = true;
+    await beforeStop();
+    await realtime.close();
+    await presence.stop();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  const stop = (): Promise<void> => end(() => Promise.resolve());
+  closers.push(async () => {
+    await stop();
+    if (!isCrashed) await closeDb(own);
+  });
+  return {
+    realtime,
+    presence,
+    port: (server.address() as AddressInfo).port,
+    stop,
+    crash: () =>
+      end(() => {
+        isCrashed = true;
+        return closeDb(own);
+      }),
+  };
+}
+
+interface Client {
+  readonly socket: Socket;
+  /** What `user:status` told, in order. */
+  readonly told: StatusView[];
+  readonly ask: (
+    event: string,
+    payload?: unknown,
+  ) => Promise<{ ok: boolean; data?: { statuses: StatusView[]; watching: number }; error?: { code: string } }>;
+  readonly watch: (...who: Person[]) => Promise<StatusView[]>;
+}
+
+async function connect(node: Node, token: string): Promise<Client> {
+  const socket = io(`http://127.0.0.1:${node.port}`, { auth: { token }, transports: ["websocket"], reconnection: false, forceNew: true });
+  closers.push(() => void socket.disconnect());
+  const told: StatusView[] = [];
+  socket.on("user:status", (status: StatusView) => told.push(status));
+  await new Promise<void>((resolve, reject) => {
+    socket.once("connect", resolve);
+    socket.once("connect_error", reject);
+  });
+  const ask: Client["ask"] = async (event, payload = {}) =>
+    (await socket.timeout(5_000).emitWithAck(event, payload)) as Awaited<ReturnType<Client["ask"]>>;
+  const watch: Client["watch"] = async (...who) => (await ask("presence:watch", { userIds: who.map(({ id }) => id) })).data?.statuses ?? [];
+  return { socket, told, ask, watch };
+}
+
+/** Waits until the last thing told of this person is so. */
+function isTold(client: Client, who: Person, status: string): Promise<StatusView> {
+  const last = (): StatusView | undefined => client.told.findLast(({ userId }) => userId === who.id);
+  return until(() => (last()?.status === status ? last() : undefined), { what: `${who.username} ${status}` });
+}
+
+async function stored(who: Person): Promise<string | undefined> {
+  const [found] = await rows<{ status: string }>(db, sql`select status from presence_states where user_id = ${who.id}::uuid`);
+  return found?.status;
+}
+
+function ban(who: Person): Promise<void> {
+  return inTx(db, async (tx) => {
+    await affected(
+      tx,
+      sql`insert into restrictions (id, user_id, kind, reason, reason_policy) values (${newUuid(systemClock)}::uuid, ${who.id}::uuid, 'ban', 'spam', 'v1')`,
+    );
+    await setStatus(tx, who.id);
+  });
+}
+
+const suite = (redisUrl: () => string | undefined): void => {
+  it("tells watchers on this and on another process who comes, is away and goes, with growing seq", async () => {
+    const [one, other] = [await startNode(redisUrl()), await startNode(redisUrl())];
+    const { bob } = everybody;
+    const watchers = [await connect(one, "ann"), await connect(other, "ann")];
+    for (const watcher of watchers)
+      expect(await watcher.watch(bob)).toEqual([{ userId: bob.id, status: "offline", lastSeenAt: null, seq: 0 }]);
+    const device = await connect(one, "bob");
+    await Promise.all(watchers.map((watcher) => isTold(watcher, bob, "online")));
+    await device.ask("presence:set", { status: "away" });
+    await Promise.all(watchers.map((watcher) => isTold(watcher, bob, "away")));
+    const leftAt = systemClock.now().getTime();
+    device.socket.disconnect();
+    const gone = await Promise.all(watchers.map((watcher) => isTold(watcher, bob, "offline")));
+    for (const { lastSeenAt } of gone) expect(Math.abs(new Date(lastSeenAt ?? 0).getTime() - leftAt)).toBeLessThan(2_000);
+    for (const { told } of watchers) {
+      expect(told.map(({ status }) => status)).toEqual(["online", "away", "offline"]);
+      expect(told.map(({ seq }) => seq)).toEqual(told.map(({ seq }) => seq).toSorted((a, b) => a - b));
+      expect(new Set(told.map(({ seq }) => seq)).size).toBe(3);
+    }
+  });
+
+  it("answers a watch with how everybody is now, wherever they are connected", async () => {
+    const [one, other] = [await startNode(redisUrl()), await startNode(redisUrl())];
+    const { ann, bob, cleo } = everybody;
+    await connect(one, "bob");
+    await (await connect(other, "cleo")).ask("presence:set", { status: "away" });
+    await until(async () => (await stored(bob)) === "online" && (await stored(cleo)) === "away");
+    const watcher = await connect(one, "ann");
+    await until(async () => (await stored(ann)) === "online");
+    expect((await watcher.watch(ann, bob, cleo)).map(({ status }) => status)).toEqual(["online", "online", "away"]);
+    expect(await socketStats({ db, realtime: one.realtime })).toMatchObject({
+      process: { connections: 2 },
+      all: { processes: 2, connections: 3, users: 3 },
+    });
+  });
+
+  it("counts somebody online while one of their devices is, on whichever process", async () => {
+    const [one, other] = [await startNode(redisUrl()), await startNode(redisUrl())];
+    const { bob } = everybody;
+    const watcher = await connect(one, "ann");
+    await watcher.watch(bob);
+    const [phone, laptop] = [await connect(one, "bob/phone"), await connect(other, "bob/laptop")];
+    await isTold(watcher, bob, "online");
+    await until(async () => (await rows(db, sql`select id from connections where user_id = ${bob.id}::uuid`)).length === 2);
+    phone.socket.disconnect();
+    await until(async () => (await rows(db, sql`select id from connections where user_id = ${bob.id}::uuid`)).length === 1);
+    expect(watcher.told.map(({ status }) => status)).toEqual(["online"]);
+    await laptop.ask("presence:set", { status: "away" });
+    await isTold(watcher, bob, "away");
+    await connect(one, "bob/tablet");
+    await isTold(watcher, bob, "online");
+  });
+
+  it("tells nothing of somebody who is back within the grace, on another process too", async () => {
+    const [one, other] = [await startNode(redisUrl()), await startNode(redisUrl())];
+    const { bob } = everybody;
+    const watcher = await connect(one, "ann");
+    await watcher.watch(bob);
+    const before = await connect(one, "bob");
+    await isTold(watcher, bob, "online");
+    before.socket.disconnect();
+    await connect(other, "bob");
+    // The first connection's row is gone only after its grace.
+    await until(async () => (await rows(db, sql`select id from connections where user_id = ${bob.id}::uuid`)).length === 2);
+    await until(async () => (await rows(db, sql`select id from connections where user_id = ${bob.id}::uuid`)).length === 1);
+    expect(watcher.told.map(({ status }) => status)).toEqual(["online"]);
+  });
+};
+
+describe("presence", () => suite(() => undefined));
+
+describeWith("redis-server", "presence with Redis", (path) => {
+  let url: string | undefined;
+  beforeEach(async () => {
+    const redis = await startRedis(path);
+    url = redis.url;
+    closers.push(async () => await redis[Symbol.asyncDispose]());
+  });
+  suite(() => url);
+});
+
+describe("who may see it", () => {
+  it("tells at once, without grace, when a session was ended", async () => {
+    const node = await startNode();
+    const { bob } = everybody;
+    const watcher = await connect(node, "ann");
+    await watcher.watch(bob);
+    await connect(node, "bob");
+    const { seq } = await isTold(watcher, bob, "online");
+    const cutAt = systemClock.monotonicMs();
+    await node.realtime.cut({ subject: bob.id, sessionId: null, reason: "logged_out" });
+    expect((await isTold(watcher, bob, "offline")).seq).toBeGreaterThan(seq);
+    expect(systemClock.monotonicMs() - cutAt).toBeLessThan(TIMINGS.graceMs);
+  });
+
+  it("shows banned people as offline to everybody, and does not tell of them even while they look connected", async () => {
+    const node = await startNode();
+    const { bob, cleo } = everybody;
+    const [watcher, moderator] = [await connect(node, "ann"), await connect(node, "mod")];
+    await connect(node, "bob");
+    await until(async () => (await stored(bob)) === "online");
+    expect((await watcher.watch(bob))[0]?.status).toBe("online");
+    await ban(bob);
+    for (const client of [watcher, moderator]) expect((await client.watch(bob))[0]).toMatchObject({ status: "offline", lastSeenAt: null });
+    await connect(node, "bob/again");
+    await watcher.watch(cleo);
+    await connect(node, "cleo");
+    await isTold(watcher, cleo, "online");
+    expect(watcher.told.filter(({ userId, status }) => userId === bob.id && status !== "offline")).toEqual([]);
+  });
+
+  it("lets people who may not be seen look like people who are not there", async () => {
+    const node = await startNode();
+    const { ann, bob } = everybody;
+    await connect(node, "bob");
+    await until(async () => (await stored(bob)) === "online");
+    await inTx(db, (tx) => affected(tx, sql`insert into blocks (blocker_id, blocked_id) values (${bob.id}::uuid, ${ann.id}::uuid)`));
+    const watcher = await connect(node, "ann");
+    const nobody = { ...bob, id: newUuid(systemClock) as Person["id"] };
+    const [blocked, absent] = await watcher.watch(bob, nobody);
+    expect({ ...blocked, userId: "" }).toEqual({ ...absent, userId: "" });
+    expect((await watcher.ask("presence:unwatch", { userIds: [nobody.id] })).data).toEqual({ watching: 0 });
+  });
+
+  it("takes at most 500 ids at once and 2,000 in all, whatever their case, and unwatches", async () => {
+    const node = await startNode();
+    const { bob } = everybody;
+    const watcher = await connect(node, "ann");
+    const ids = (count: number): string[] => Array.from({ length: count }, () => newUuid(systemClock));
+    expect((await watcher.ask("presence:watch", { userIds: ids(501) })).error?.code).toBe("input.invalid");
+    expect((await watcher.ask("presence:watch", { userIds: ["x"] })).error?.code).toBe("input.invalid");
+    expect((await watcher.ask("presence:watch", { userIds: [bob.id.toUpperCase(), bob.id] })).data?.statuses).toHaveLength(1);
+    await inTx(db, (tx) =>
+      affected(
+        tx,
+        sql`insert into users (id, username, email, display_name) select gen_random_uuid(), 'many' || n, 'many' || n || '@example.com', 'many' from generate_series(1, 2000) n`,
+      ),
+    );
+    const many = (await rows<{ id: string }>(db, sql`select id from users where username like 'many%'`)).map(({ id }) => id);
+    for (let start = 0; start < 1_500; start += 500)
+      expect((await watcher.ask("presence:watch", { userIds: many.slice(start, start + 500) })).ok).toBe(true);
+    expect((await watcher.ask("presence:watch", { userIds: many.slice(1_500, 2_000) })).error?.code).toBe("presence.too_many_watched");
+    expect((await watcher.ask("presence:unwatch", { userIds: [bob.id.toUpperCase()] })).data).toEqual({ watching: 1_500 });
+    expect((await watcher.ask("presence:watch", { userIds: many.slice(1_500, 2_000) })).ok).toBe(true);
+    await connect(node, "bob");
+    await until(async () => (await stored(bob)) === "online");
+    expect(watcher.told).toEqual([]);
+  });
+});
+
+describe("what is kept", () => {
+  it("writes when somebody was seen last, and lets it never go back", async () => {
+    const node = await startNode();
+    const { bob } = everybody;
+    const device = await connect(node, "bob");
+    const seenAt = async (): Promise<Date | undefined> =>
+      (await rows<{ seen_at: Date }>(db, sql`select seen_at from last_seen where user_id = ${bob.id}::uuid`))[0]?.seen_at;
+    const first = await until(seenAt);
+    expect(await device.ask("activity:ping")).toEqual({ ok: true, data: {} });
+    const second = await until(async () => ((await seenAt()) ?? first) > first && seenAt());
+    await inTx(db, (tx) => affected(tx, sql`update last_seen set seen_at = now() + interval '1 hour'`));
+    device.socket.disconnect();
+    await until(async () => (await stored(bob)) === "offline");
+    expect((await seenAt())?.getTime()).toBeGreaterThan(second.getTime() + 60_000);
+  });
+
+  it("ends the connections of a process that died together, and those of one that stopped after a grace", async () => {
+    const [one, dying, stopping] = [await startNode(), await startNode(), await startNode()];
+    const { bob, cleo } = everybody;
+    const watcher = await connect(one, "ann");
+    await watcher.watch(bob, cleo);
+    await connect(dying, "bob");
+    await connect(stopping, "cleo");
+    await until(() => watcher.told.length === 2);
+    await Promise.all([dying.crash(), stopping.stop()]);
+    await until(() => watcher.told.length === 4);
+    expect(watcher.told.slice(2).map(({ status }) => status)).toEqual(["offline", "offline"]);
+    expect(await rows(db, sql`select id from pods`)).toHaveLength(1);
+    expect(await rows(db, sql`select id from connections`)).toHaveLength(1);
+  });
+
+  it("writes everything again when the unlogged tables were emptied, and tells of those who are gone", async () => {
+    const [one, dying] = [await startNode(), await startNode()];
+    const { ann, bob, cleo } = everybody;
+    const watcher = await connect(one, "ann");
+    await watcher.watch(bob, cleo);
+    await connect(dying, "bob");
+    await connect(one, "cleo");
+    await until(() => watcher.told.length === 2);
+    const seqs = new Map(watcher.told.map(({ userId, seq }) => [userId, seq]));
+    await dying.crash();
+    await affected(db, sql`truncate pods, connections, presence_states`);
+    await isTold(watcher, bob, "offline");
+    await until(async () => (await stored(ann)) === "online" && (await stored(cleo)) === "online");
+    const last = watcher.told.findLast(({ userId }) => userId === bob.id);
+    expect(last?.seq).toBeGreaterThan(seqs.get(bob.id) ?? Number.POSITIVE_INFINITY);
+    expect(watcher.told.findLast(({ userId }) => userId === cleo.id)?.status).toBe("online");
+  });
+
+  it("goes on when the database was away", async () => {
+    const node = await startNode();
+    const { bob } = everybody;
+    const watcher = await connect(node, "ann");
+    await watcher.watch(bob);
+    await affected(db, sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'test node'`);
+    await connect(node, "bob");
+    await isTold(watcher, bob, "online");
+  });
+
+  it("comes to the same as the connections when two processes change them at once", async () => {
+    const nodes = [
+      new Presence({ db, clock: systemClock, log: silentLog, timings: TIMINGS }),
+      new Presence({ db, clock: systemClock, log: silentLog, timings: TIMINGS }),
+    ];
+    const told = new Map<string, StatusView>();
+    for (const node of nodes)
+      node.start({ isWatched: () => true, watched: () => [], tell: (status) => void told.set(status.userId, status) });
+    const users = Object.values(everybody);
+    const open: { readonly node: Presence; readonly id: string; readonly user: Person }[] = [];
+    for (let step = 0; step < 600; step += 1) {
+      const user = users[step % users.length] as Person;
+      const node = nodes[Math.floor(Math.random() * 2)] as Presence;
+      const closing = Math.random() < 0.5 ? open.pop() : undefined;
+      if (closing === undefined) {
+        open.push({ node, id: `c${step}`, user });
+        node.connected(`c${step}`, user.id);
+        if (Math.random() < 0.3) node.setStatus(`c${step}`, user.id, "away");
+      } else closing.node.disconnected(closing.id, closing.user.id, "session_over");
+      if (step % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    while (open.length > 2) {
+      const closing = open.pop();
+      closing?.node.disconnected(closing.id, closing.user.id, "session_over");
+    }
+    await until(async () => (await rows(db, sql`select id from connections`)).length === open.length);
+    const wanted = await rows<{ user_id: string; status: string }>(
+      db,
+      sql`select u.id as user_id, case when bool_or(c.status = 'online') then 'online' when bool_or(c.status = 'away') then 'away' else 'offline' end as status
+          from users u left join connections c on c.user_id = u.id group by u.id order by u.id`,
+    );
+    const states = (): Promise<object[]> => rows(db, sql`select user_id, status from presence_states order by user_id`);
+    await until(async () => JSON.stringify(await states()) === JSON.stringify(wanted));
+    await until(() => wanted.every(({ user_id, status }) => told.get(user_id)?.status === status));
+    await Promise.all(nodes.map((node) => node.stop()));
+  });
+
+  it("reads what changed by an index, however many states there are", async () => {
+    await affected(
+      db,
+      sql`insert into presence_states (user_id, status, seq) select gen_random_uuid(), 'offline', 0 from generate_series(1, 20000)`,
+    );
+    await affected(db, sql`analyze presence_states`);
+    const [{ snapshot } = { snapshot: "" }] = await rows<{ snapshot: string }>(db, sql`select pg_current_snapshot()::text as snapshot`);
+    const plan = await rows<{ "QUERY PLAN": string }>(
+      db,
+      sql`explain select s.user_id from (values (1)) one left join presence_states s
+            on s.xact_id >= pg_snapshot_xmin(${snapshot}::pg_snapshot) and not pg_visible_in_snapshot(s.xact_id, ${snapshot}::pg_snapshot)`,
+    );
+    const text = plan.map((line) => line["QUERY PLAN"]).join("\n");
+    expect(text).toContain("presence_states_xact");
+    expect(text).not.toContain("Seq Scan");
+  });
+});

@@ -1,0 +1,130 @@
+import { describe, expect, it } from "@jest/globals";
+import { row, rows, sql } from "#src/db/sql";
+import { people } from "../../../test/kit/people.ts";
+import { restrict, socialKit } from "../../../test/kit/social.ts";
+import { readMe, updateProfile } from "./me.ts";
+import { meSchema } from "./profiles.views.ts";
+
+describe("one's own account", () => {
+  it("is read whole in one statement", async () => {
+    await using kit = await socialKit();
+    const { ann } = await people(kit.db, { ann: { roles: ["user", "moderator"], displayName: "Ann A." } });
+    await row(kit.db, sql`insert into follow_counts (user_id, followers_count, following_count) values (${ann.id}::uuid, 3, 2)`);
+    await row(
+      kit.db,
+      sql`insert into count_deltas (user_id, followers, following) values (${ann.id}::uuid, 1, 0), (${ann.id}::uuid, 0, -1)`,
+    );
+    let me: unknown;
+
+    expect(
+      await kit.statements(async () => {
+        me = await readMe(kit, { userId: ann.id });
+      }),
+    ).toBe(1);
+
+    expect(meSchema.strict().parse(me)).toEqual({
+      id: ann.id,
+      username: "ann",
+      email: "ann@example.com",
+      displayName: "Ann A.",
+      avatarUrl: null,
+      bio: "",
+      roles: ["user", "moderator"],
+      status: "active",
+      profileVersion: 1,
+      followersCount: 4,
+      followingCount: 1,
+      createdAt: expect.any(String),
+      updatedAt: expect.any(String),
+    });
+  });
+
+  it("says the standing of this moment, whatever was stored before", async () => {
+    await using kit = await socialKit();
+    const { ann } = await people(kit.db, { ann: {} });
+    await row(
+      kit.db,
+      sql`update users set status = 'suspended', status_valid_until = now() - interval '1 second' where id = ${ann.id}::uuid`,
+    );
+
+    expect(await readMe(kit, { userId: ann.id })).toMatchObject({ status: "active" });
+  });
+
+  it("is not found when it is gone", async () => {
+    await using kit = await socialKit();
+
+    await expect(readMe(kit, { userId: "00000000-0000-7000-8000-000000000001" as never })).rejects.toMatchObject({
+      code: "user.not_found",
+    });
+  });
+});
+
+describe("a change of one's profile", () => {
+  it("changes what is given, grows the version and tells the public part whole", async () => {
+    await using kit = await socialKit();
+    const { ann } = await people(kit.db, { ann: {} });
+    await updateProfile(kit, { actor: { userId: ann.id }, change: { bio: "I am Ann", avatarUrl: "https://example.com/a.png" } });
+
+    const me = await updateProfile(kit, { actor: { userId: ann.id }, change: { displayName: "Ann", avatarUrl: null } });
+
+    expect(me).toMatchObject({ displayName: "Ann", bio: "I am Ann", avatarUrl: null, profileVersion: 3 });
+    expect(Date.parse(me.updatedAt)).toBeGreaterThan(Date.parse(me.createdAt));
+    expect(await rows(kit.db, sql`select type, topic, subject, user_version, data from outbox order by user_version`)).toMatchObject([
+      { user_version: 1, data: { displayName: "ann", bio: "I am Ann", avatarUrl: "https://example.com/a.png", profileVersion: 2 } },
+      {
+        type: "videamozi.user.profile_updated.v1",
+        topic: "users.v1",
+        subject: ann.id,
+        user_version: 2,
+        data: { userId: ann.id, username: "ann", displayName: "Ann", bio: "I am Ann", avatarUrl: null, profileVersion: 3 },
+      },
+    ]);
+  });
+
+  it("that changes nothing makes no version and no event", async () => {
+    await using kit = await socialKit();
+    const { ann } = await people(kit.db, { ann: {} });
+
+    const me = await updateProfile(kit, { actor: { userId: ann.id }, change: { displayName: "ann", bio: "" } });
+    await updateProfile(kit, { actor: { userId: ann.id }, change: {} });
+
+    expect(me.profileVersion).toBe(1);
+    expect(await rows(kit.db, sql`select id from outbox`)).toEqual([]);
+  });
+
+  it("is refused by the standing of this moment", async () => {
+    await using kit = await socialKit();
+    const { ann, bob } = await people(kit.db, { ann: {}, bob: {} });
+    await restrict(kit.db, ann, { limited: ["edit_profile"] });
+    await restrict(kit.db, bob, { status: "suspended" });
+
+    await expect(updateProfile(kit, { actor: { userId: ann.id }, change: { bio: "x" } })).rejects.toMatchObject({
+      code: "capability.limited",
+    });
+    await expect(updateProfile(kit, { actor: { userId: bob.id }, change: { bio: "x" } })).rejects.toMatchObject({
+      code: "account.restricted",
+    });
+  });
+
+  it("loses none of many at once, and their events come in the order of their versions", async () => {
+    await using kit = await socialKit({ maxConnections: 10 });
+    const { ann } = await people(kit.db, { ann: {} });
+    const actor = { userId: ann.id };
+
+    await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        updateProfile(kit, { actor, change: index % 2 === 0 ? { bio: `bio ${index}` } : { displayName: `Ann ${index}` } }),
+      ),
+    );
+
+    const told = await rows<{ version: number; displayName: string; bio: string }>(
+      kit.db,
+      sql`select (data->>'profileVersion')::int as version, data->>'displayName' as "displayName", data->>'bio' as bio from outbox order by user_version`,
+    );
+    expect(told.map(({ version }) => version)).toEqual(Array.from({ length: 20 }, (_, index) => index + 2));
+    const me = await readMe(kit, actor);
+    expect(told.at(-1)).toEqual({ version: me.profileVersion, displayName: me.displayName, bio: me.bio });
+    expect(me.bio).toMatch(/^bio /);
+    expect(me.displayName).toMatch(/^Ann /);
+  });
+});

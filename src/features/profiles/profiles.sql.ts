@@ -1,0 +1,108 @@
+/** Reads of people, joined with what the graph knows of them. Profiles own no table yet; `users` is written by accounts. */
+
+import type { AccountColumns, Status } from "#src/features/accounts/public";
+import type { Db } from "#src/db/pool";
+import { row, rows, sql } from "#src/db/sql";
+import type { Tx } from "#src/db/tx";
+import type { Capability } from "#src/kernel/actor";
+
+/** Counters as of the statement's snapshot. */
+export interface Counts {
+  readonly followers: number;
+  readonly following: number;
+}
+
+/** One's own account, whole. */
+export interface MeRow extends AccountColumns, Counts {
+  readonly version: number;
+  readonly status: Status;
+}
+
+/**
+ * One's own account with standing and counters, in one statement: the hottest read there is. All by primary keys but the
+ * deltas (count_deltas_user). The standing is what user_standings says, as an expression: the view, joined, reads the row a
+ * second time (75 µs of the server's CPU against 56, and 29 for the bare row; PostgreSQL 15).
+ */
+export async function selectMe(on: Db | Tx, userId: string): Promise<MeRow | undefined> {
+  return await row<MeRow>(
+    on,
+    sql`select u.id, u.username, u.email, u.display_name, u.avatar_url, u.bio, u.roles, u.version, u.created_at, u.updated_at,
+          case when u.status_valid_until <= statement_timestamp() then (select s.status from user_standing(u.id) s) else u.status end as status,
+          t.followers, t.following
+        from users u
+        cross join lateral follow_totals(u.id) t
+        where u.id = ${userId}::uuid`,
+  );
+}
+
+/** What restrictions say of an account at this moment. */
+export interface StandingRow {
+  readonly status: Status;
+  readonly limited: Capability[];
+}
+
+/** The standing alone, of an account that is there. */
+export async function selectStanding(tx: Tx, userId: string): Promise<StandingRow | undefined> {
+  return await row<StandingRow>(tx, sql`select status, limited from user_standings where user_id = ${userId}::uuid`);
+}
+
+/** Someone, and everything the policy and the views must know of them and the viewer. */
+export interface PersonRow {
+  readonly id: string;
+  readonly username: string;
+  readonly display_name: string;
+  readonly avatar_url: string | null;
+  readonly bio: string;
+  readonly version: number;
+  readonly created_at: Date;
+  readonly updated_at: Date;
+  readonly status: Status;
+  readonly limited: string[];
+  /** Either blocked the other. */
+  readonly blocked: boolean;
+  readonly is_following: boolean;
+  readonly follows_you: boolean;
+}
+
+/** Whom to find: exactly one of the two is given. */
+export type PersonKey = { readonly id: string } | { readonly username: string };
+
+// The two edges are compared in the select list: a condition on the state would let the planner walk follows_following, which
+// holds everybody the viewer follows, in place of one probe of the key.
+
+/**
+ * One person with counters, by id or by username ignoring case, in one statement. The name is looked up (users_username_key)
+ * only where no id is given: coalesce does not evaluate what it does not need.
+ */
+export async function selectPerson(on: Db | Tx, viewerId: string, key: PersonKey): Promise<(PersonRow & Counts) | undefined> {
+  const id = "id" in key ? key.id : null;
+  const username = "username" in key ? key.username : null;
+  return await row<PersonRow & Counts>(
+    on,
+    sql`select u.id, u.username, u.display_name, u.avatar_url, u.bio, u.version, u.created_at, u.updated_at, s.status, s.limited,
+          exists (select from blocks b where b.blocker_id = ${viewerId}::uuid and b.blocked_id = u.id)
+            or exists (select from blocks b where b.blocker_id = u.id and b.blocked_id = ${viewerId}::uuid) as blocked,
+          coalesce((select f.state = 'accepted' from follows f where f.follower_id = ${viewerId}::uuid and f.followee_id = u.id), false) as is_following,
+          coalesce((select f.state = 'accepted' from follows f where f.follower_id = u.id and f.followee_id = ${viewerId}::uuid), false) as follows_you,
+          t.followers, t.following
+        from users u
+        join user_standings s on s.user_id = u.id
+        cross join lateral follow_totals(u.id) t
+        where u.id = coalesce(${id}::uuid, (select n.id from users n where lower(n.username) collate "C" = lower(${username}::text)))`,
+  );
+}
+
+/** Many people by id, in no order, absent ones left out. Without counters: lists show them only where asked, through a loader. */
+export async function selectPeople(on: Db | Tx, viewerId: string, ids: readonly string[]): Promise<PersonRow[]> {
+  return await rows<PersonRow>(
+    on,
+    sql`select u.id, u.username, u.display_name, u.avatar_url, u.bio, u.version, u.created_at, u.updated_at, s.status, s.limited,
+          exists (select from blocks b where b.blocker_id = ${viewerId}::uuid and b.blocked_id = u.id)
+            or exists (select from blocks b where b.blocker_id = u.id and b.blocked_id = ${viewerId}::uuid) as blocked,
+          coalesce((select f.state = 'accepted' from follows f where f.follower_id = ${viewerId}::uuid and f.followee_id = u.id), false) as is_following,
+          coalesce((select f.state = 'accepted' from follows f where f.follower_id = u.id and f.followee_id = ${viewerId}::uuid), false) as follows_you
+        from users u
+        join user_standings s on s.user_id = u.id
+        where u.id = any (${ids}::uuid[])`,
+  );
+}

@@ -1,0 +1,39 @@
+/** Who decides about whom, held still until the decision is made. */
+
+import { lockFacts, userNotFound, type UserFacts } from "#src/features/accounts/public";
+import type { Tx } from "#src/db/tx";
+import { lockSubject } from "#src/events/append";
+import { hasRole, outranks, topRole } from "#src/kernel/actor";
+import { Problem } from "#src/kernel/problem";
+import { restrictionOwnAccount, roleInsufficient } from "./restrictions.errors.ts";
+
+interface Parties {
+  readonly actorId: string;
+  readonly subjectId: string;
+}
+
+/**
+ * Locks the subject's version row (line 2 of the lock order) and both accounts by id (line 3), and looks at their roles
+ * again: whoever was demoted or restricted since the gate let them in decides nothing.
+ * @throws Problem `user.not_found`, `restriction.own_account`, `role.insufficient`
+ */
+export async function lockParties(tx: Tx, { actorId, subjectId }: Parties): Promise<UserFacts> {
+  if (actorId === subjectId) throw new Problem(restrictionOwnAccount);
+  await lockSubject(tx, subjectId);
+  const facts = new Map<string, UserFacts>();
+  for (const id of [actorId, subjectId].sort()) {
+    const found = await lockFacts(tx, id);
+    if (found !== undefined) facts.set(id, found);
+  }
+  const actor = facts.get(actorId);
+  const subject = facts.get(subjectId);
+  if (subject === undefined) throw new Problem(userNotFound);
+  if (actor === undefined || !mayDecide(actor, subject)) throw new Problem(roleInsufficient);
+  return subject;
+}
+
+/** Admins are restricted by the CLI only, which follows from this: nobody outranks them. */
+function mayDecide(actor: UserFacts, subject: UserFacts): boolean {
+  const role = topRole(actor.roles);
+  return actor.status === "active" && hasRole(role, "moderator") && outranks(role, topRole(subject.roles));
+}

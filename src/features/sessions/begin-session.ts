@@ -1,0 +1,61 @@
+/** Beginning a session: what every way to sign in ends with. */
+
+import type { Tx } from "#src/db/tx";
+import type { Client, Role } from "#src/kernel/actor";
+import type { Clock } from "#src/kernel/clock";
+import { newUuid } from "#src/kernel/ids";
+import { ACCESS_TOKEN_SECONDS, type AccessTokens } from "./access-token.ts";
+import { insertRefreshToken } from "./refresh.sql.ts";
+import type { RefreshTokens } from "./refresh-token.ts";
+import { insertSession } from "./sessions.sql.ts";
+import { sessionView, type SessionView } from "./sessions.views.ts";
+
+/** DESIGN §5: a session ends 180 days after it began, whatever happens. */
+const ABSOLUTE_SECONDS = 180 * 24 * 60 * 60;
+
+interface Needs {
+  readonly clock: Clock;
+  readonly accessTokens: AccessTokens;
+  readonly refreshTokens: RefreshTokens;
+}
+
+/** Who begins it, and whether only the short session of a restricted account. */
+export interface Beginning {
+  readonly userId: string;
+  readonly roles: readonly Role[];
+  readonly client: Client;
+  readonly restricted: boolean;
+}
+
+/** What the client gets. A restricted account gets no refresh token. */
+export interface SessionTokens {
+  readonly accessToken: string;
+  readonly refreshToken?: string;
+  readonly tokenType: "Bearer";
+  /** Seconds until the access token ends. */
+  readonly expiresIn: number;
+  readonly session: SessionView;
+}
+
+/** Inserts session and first refresh token. The caller holds the `users` row, so that a restriction cannot slip in between. */
+export async function beginSession(deps: Needs, tx: Tx, beginning: Beginning): Promise<SessionTokens> {
+  const id = newUuid(deps.clock);
+  const made = await insertSession(tx, {
+    id,
+    userId: beginning.userId,
+    userAgent: beginning.client.userAgent.slice(0, 512),
+    address: beginning.client.address,
+    restricted: beginning.restricted,
+    lifetimeSeconds: beginning.restricted ? ACCESS_TOKEN_SECONDS : ABSOLUTE_SECONDS,
+  });
+  const access = {
+    accessToken: deps.accessTokens.issue({ userId: beginning.userId, sessionId: id, roles: beginning.roles }),
+    tokenType: "Bearer" as const,
+    expiresIn: ACCESS_TOKEN_SECONDS,
+    session: sessionView(made, id),
+  };
+  if (beginning.restricted) return access;
+  const refreshToken = deps.refreshTokens.make(id, 0);
+  await insertRefreshToken(tx, refreshToken);
+  return { ...access, refreshToken: refreshToken.text };
+}

@@ -1,0 +1,84 @@
+/** Ending sessions: the row, and the word to every process, in one transaction. */
+
+import type { Tx } from "#src/db/tx";
+import { inTx } from "#src/db/tx";
+import type { Db } from "#src/db/pool";
+import type { Actor } from "#src/kernel/actor";
+import { securityEvent, type Log } from "#src/kernel/log";
+import { Problem } from "#src/kernel/problem";
+import { insertRevocation } from "./feed.sql.ts";
+import { sessionNotFound } from "./sessions.errors.ts";
+import { markAllRevoked, markRevoked } from "./sessions.sql.ts";
+
+interface Needs {
+  readonly db: Db;
+  readonly log: Log;
+}
+
+/** Why sessions ended or are looked at again; sockets are told this word. */
+export type RevocationReason =
+  | "logged_out"
+  | "logged_out_everywhere"
+  | "revoked_by_owner"
+  | "refresh_reused"
+  | "account.restricted"
+  | "account.changed";
+
+/**
+ * Ends every session of an account and makes every process forget it. Call it after the account's standing or credentials
+ * were written, with the `users` row locked where a login must not slip through.
+ * @returns how many sessions ended
+ */
+export async function revokeAll(tx: Tx, userId: string, reason: RevocationReason): Promise<number> {
+  const ended = await markAllRevoked(tx, userId, reason);
+  await insertRevocation(tx, { subject: userId, sessionId: null, reason });
+  return ended;
+}
+
+/** Makes every process read the account's standing anew, without ending its sessions. */
+export async function announceChange(tx: Tx, userId: string): Promise<void> {
+  await insertRevocation(tx, { subject: userId, sessionId: null, reason: "account.changed" });
+}
+
+/** Ends one session of an account. @throws Problem `session.not_found` */
+export async function revokeSession(
+  tx: Tx,
+  session: { readonly id: string; readonly userId: string },
+  reason: RevocationReason,
+): Promise<void> {
+  if (!(await markRevoked(tx, session, reason))) throw new Problem(sessionNotFound);
+  await insertRevocation(tx, { subject: session.userId, sessionId: session.id, reason });
+}
+
+/** Ends the caller's own session. Doing so twice is no error: the caller wanted it ended. */
+export async function logout(deps: Needs, actor: Actor): Promise<void> {
+  await inTx(
+    deps.db,
+    async (tx) => {
+      const session = { id: actor.sessionId, userId: actor.userId };
+      if (await markRevoked(tx, session, "logged_out")) {
+        await insertRevocation(tx, { subject: actor.userId, sessionId: actor.sessionId, reason: "logged_out" });
+      }
+    },
+    { durable: true },
+  );
+}
+
+/** Ends every session of the caller, this one too. */
+export async function logoutAll(deps: Needs, actor: Actor): Promise<{ readonly sessionsRevoked: number }> {
+  const sessionsRevoked = await inTx(deps.db, (tx) => revokeAll(tx, actor.userId, "logged_out_everywhere"), { durable: true });
+  securityEvent(deps.log, { kind: "session.revoked", userId: actor.userId, sessionId: actor.sessionId, reason: "logged_out_everywhere" });
+  return { sessionsRevoked };
+}
+
+/** Ends one of the caller's sessions, by its id. @throws Problem `session.not_found` also for those of others */
+export async function revokeOwnSession(deps: Needs, input: { readonly actor: Actor; readonly sessionId: string }): Promise<void> {
+  await inTx(
+    deps.db,
+    async (tx) => {
+      await revokeSession(tx, { id: input.sessionId, userId: input.actor.userId }, "revoked_by_owner");
+    },
+    { durable: true },
+  );
+  securityEvent(deps.log, { kind: "session.revoked", userId: input.actor.userId, sessionId: input.sessionId, reason: "revoked_by_owner" });
+}

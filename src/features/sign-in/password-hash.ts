@@ -1,0 +1,82 @@
+/** Password hashes, off the event loop and bounded: past the bound 503, so memory and waiting stay flat. */
+
+import { createHash } from "node:crypto";
+import { availableParallelism } from "node:os";
+import { extname } from "node:path";
+import { Piscina } from "piscina";
+import { Problem } from "#src/kernel/problem";
+import type { HashTask } from "./password-worker.ts";
+import { hashingBusy } from "./sign-in.errors.ts";
+
+export interface PasswordHasher {
+  /** A stored form: bcrypt's, or marked as pre-hashed for what bcrypt would cut. @throws Problem `sign_in.busy` */
+  readonly hash: (password: string) => Promise<string>;
+  /** Whether the password is the one that was hashed. Without a hash the work is done all the same, and the answer is false. @throws Problem `sign_in.busy` */
+  readonly verify: (password: string, stored: string | undefined) => Promise<boolean>;
+  /** Tasks that wait, for metrics. */
+  readonly waiting: () => number;
+  readonly close: () => Promise<void>;
+}
+
+interface Options {
+  /** bcrypt's cost: 2^cost rounds. */
+  readonly cost: number;
+  readonly threads?: number;
+  /** How many may wait for a thread; a second or two of work at cost 12. */
+  readonly maxWaiting?: number;
+}
+
+const PREHASHED = "sha256$";
+/** bcrypt reads 72 bytes and stops at a zero byte. */
+const BCRYPT_BYTES = 72;
+
+/** Starts the worker threads at the first password. Close it at the end. */
+export function createPasswordHasher(options: Options): PasswordHasher {
+  const threads = options.threads ?? availableParallelism();
+  const pool = new Piscina<HashTask, string | boolean>({
+    filename: new URL(`./password-worker${extname(import.meta.url)}`, import.meta.url).href,
+    minThreads: 0,
+    maxThreads: threads,
+    idleTimeout: 30_000,
+    maxQueue: options.maxWaiting ?? threads * 16,
+    concurrentTasksPerWorker: 1,
+  });
+  const run = async (task: HashTask): Promise<string | boolean> => {
+    try {
+      return await pool.run(task);
+    } catch (error) {
+      if (error instanceof Error && error.message === "Task queue is at limit") throw new Problem(hashingBusy, { retryAfterSeconds: 2 });
+      throw error;
+    }
+  };
+  // Same cost as a real one, and no password has it: what an absent account's password is compared with.
+  const nobody = run({ kind: "hash", password: "no account has this password", cost: options.cost });
+  nobody.catch(() => {});
+  return {
+    hash: async (password) => {
+      const prepared = prepare(password);
+      return `${prepared.mark}${String(await run({ kind: "hash", password: prepared.password, cost: options.cost }))}`;
+    },
+    verify: async (password, stored) => {
+      const marked = stored?.startsWith(PREHASHED) === true;
+      const hash = stored === undefined ? String(await nobody) : stored.slice(marked ? PREHASHED.length : 0);
+      const same = await run({ kind: "verify", password: marked ? prehash(password) : prepare(password).password, hash });
+      return stored !== undefined && marked === (prepare(password).mark !== "") && same === true;
+    },
+    waiting: () => pool.queueSize,
+    close: async () => {
+      await pool.destroy();
+    },
+  };
+}
+
+/** Composed and decomposed spellings of one password are one password (NIST 800-63B-4, 3.1.1.2). */
+function prepare(password: string): { readonly mark: string; readonly password: string } {
+  const normal = password.normalize("NFC");
+  if (Buffer.byteLength(normal) <= BCRYPT_BYTES) return { mark: "", password: normal };
+  return { mark: PREHASHED, password: prehash(password) };
+}
+
+function prehash(password: string): string {
+  return createHash("sha256").update(password.normalize("NFC")).digest("base64");
+}

@@ -1,0 +1,55 @@
+/** Errors as GraphQL clients see them: `extensions` of a refusal are its problem document, and of anything else nothing leaks. */
+
+import { GraphQLError, type GraphQLFormattedError } from "graphql";
+import type { Log } from "#src/kernel/log";
+import { internalError, Problem, inputInvalid, type ProblemType } from "#src/kernel/problem";
+import { problemDocument } from "#src/kernel/problem-document";
+import { csrfRefused, documentInvalid, mutationByGet, operationUnknown, requestInvalid, syntaxError } from "./graphql.errors.ts";
+
+/** What Apollo itself refuses, by its code. */
+const APOLLO_CODES: Readonly<Record<string, ProblemType>> = {
+  GRAPHQL_PARSE_FAILED: syntaxError,
+  GRAPHQL_VALIDATION_FAILED: documentInvalid,
+  BAD_USER_INPUT: inputInvalid,
+  OPERATION_RESOLUTION_FAILURE: operationUnknown,
+  BAD_REQUEST: requestInvalid,
+};
+
+/** One refusal as an entry of `errors`. */
+export function problemError(problem: Problem): GraphQLFormattedError {
+  const { title, detail, ...extensions } = problemDocument(problem);
+  return { message: detail ?? title, extensions };
+}
+
+/** Apollo's `formatError`. Unexpected errors are logged and answered with `service.internal_error`. */
+export function errorFormatter(log: Log): (formatted: GraphQLFormattedError, error: unknown) => GraphQLFormattedError {
+  return (formatted, error) => {
+    const original = originalOf(error);
+    if (original instanceof Problem) return placed(formatted, problemError(original));
+    const type = apolloRefusal(formatted);
+    if (type !== undefined) {
+      return placed(formatted, { message: formatted.message, extensions: { code: type.code, status: type.status } });
+    }
+    log.error({ error: original instanceof Error ? original.stack : String(original), path: formatted.path }, "a GraphQL field failed");
+    return placed(formatted, problemError(new Problem(internalError)));
+  };
+}
+
+function originalOf(error: unknown): unknown {
+  return error instanceof GraphQLError && error.originalError !== undefined ? originalOf(error.originalError) : error;
+}
+
+function apolloRefusal(formatted: GraphQLFormattedError): ProblemType | undefined {
+  const { message } = formatted;
+  if (message.includes("potential Cross-Site Request Forgery")) return csrfRefused;
+  if (message.startsWith("GET requests only support query operations")) return mutationByGet;
+  return APOLLO_CODES[String(formatted.extensions?.["code"])];
+}
+
+function placed(formatted: GraphQLFormattedError, error: GraphQLFormattedError): GraphQLFormattedError {
+  return {
+    ...error,
+    ...(formatted.locations === undefined ? {} : { locations: formatted.locations }),
+    ...(formatted.path === undefined ? {} : { path: formatted.path }),
+  };
+}

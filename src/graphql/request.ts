@@ -1,0 +1,103 @@
+/** Reads a GraphQL request off the wire and refuses what is none, before anything parses a document. */
+
+import { isUtf8 } from "node:buffer";
+import type { IncomingMessage } from "node:http";
+import rawBody from "raw-body";
+import { z } from "zod";
+import { findUnsafeText } from "#src/kernel/unsafe-text";
+import { inputInvalid, Problem } from "#src/kernel/problem";
+import { batchRefused, bodyTooLarge, methodNotAllowed, requestInvalid, unsupportedMediaType } from "./graphql.errors.ts";
+
+/** One operation as asked for. What Apollo reads later from the same request is the same. */
+export interface GraphqlRequest {
+  readonly method: "GET" | "POST";
+  readonly query: string;
+  /** The parsed body of a POST, for Apollo. */
+  readonly body: Readonly<Record<string, unknown>> | undefined;
+}
+
+const BODY_LIMIT_BYTES = 64 * 1024;
+const requestMembers = z.strictObject({
+  query: z.string().min(1),
+  operationName: z.string().nullish(),
+  variables: z.record(z.string(), z.unknown()).nullish(),
+  extensions: z.record(z.string(), z.unknown()).nullish(),
+});
+
+/**
+ * @throws Problem `graphql.method_not_allowed`, `graphql.unsupported_media_type`, `graphql.body_too_large`,
+ *   `graphql.request_invalid`, `graphql.batch_refused`, `input.invalid`
+ */
+export async function readGraphqlRequest(request: IncomingMessage): Promise<GraphqlRequest> {
+  if (request.method === "GET") return fromMembers("GET", membersOfSearch(new URL(request.url ?? "/", "http://localhost").searchParams));
+  if (request.method === "POST") return fromMembers("POST", membersOfBody(await bodyOf(request)));
+  throw new Problem(methodNotAllowed, { headers: { Allow: "GET, POST" } });
+}
+
+function fromMembers(method: "GET" | "POST", given: Readonly<Record<string, unknown>>): GraphqlRequest {
+  const parsed = requestMembers.safeParse(given);
+  if (!parsed.success) {
+    const errors = parsed.error.issues.map((issue) => ({ path: ["request", ...issue.path].map(String).join("."), message: issue.message }));
+    throw new Problem(requestInvalid, { errors });
+  }
+  const unsafe = findUnsafeText(parsed.data, "request");
+  if (unsafe !== undefined) throw new Problem(inputInvalid, { errors: [unsafe] });
+  return { method, query: parsed.data.query, body: method === "POST" ? given : undefined };
+}
+
+function invalid(detail: string): Problem {
+  return new Problem(requestInvalid, { detail });
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function membersOfSearch(search: URLSearchParams): Record<string, unknown> {
+  const members: Record<string, unknown> = {};
+  for (const name of search.keys()) {
+    if (search.getAll(name).length > 1) throw invalid("repeats a query parameter");
+    const text = search.get(name) ?? "";
+    members[name] = name === "variables" || name === "extensions" ? parseJson(text) : text;
+  }
+  return members;
+}
+
+function membersOfBody(text: string): Readonly<Record<string, unknown>> {
+  const body = parseJson(text);
+  if (Array.isArray(body)) throw new Problem(batchRefused);
+  if (!isObject(body)) throw invalid("must be a JSON object");
+  return body;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    if (error instanceof SyntaxError) throw invalid("is not valid JSON");
+    throw error;
+  }
+}
+
+// Only UTF-8: a decoder chosen by the caller's charset cost @apollo/server a denial of service (CVE-2026-23897).
+const MEDIA_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i;
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const { "content-type": type = "", "content-encoding": encoding, "content-length": length } = request.headers;
+  if (type.length > 100 || !MEDIA_TYPE.test(type) || (encoding !== undefined && encoding !== "identity"))
+    throw new Problem(unsupportedMediaType);
+  const bytes = await bytesOf(request, length);
+  if (!isUtf8(bytes)) throw invalid("is not valid UTF-8");
+  return bytes.toString("utf8");
+}
+
+async function bytesOf(request: IncomingMessage, length: string | undefined): Promise<Buffer> {
+  try {
+    return await rawBody(request, { limit: BODY_LIMIT_BYTES, ...(length === undefined ? {} : { length }) });
+  } catch (error) {
+    const type = error instanceof Error && "type" in error ? error.type : undefined;
+    if (type === "entity.too.large") throw new Problem(bodyTooLarge, { headers: { Connection: "close" } });
+    if (type === "request.aborted" || type === "request.size.invalid") throw invalid("ended early");
+    throw error;
+  }
+}

@@ -1,0 +1,221 @@
+/** The API: REST, GraphQL and Socket.IO on the public listener, and with the in-process sidecar the relay. */
+
+import type { IncomingMessage } from "node:http";
+import { eventTypes } from "#src/contract/event-types";
+import { asyncApiDocument } from "#src/events/asyncapi";
+import { Presence } from "#src/features/presence/public";
+import { watchersAmong } from "#src/features/presence/presence.sockets";
+import { gateProblems } from "#src/features/sessions/public";
+import { createGraphql, type Graphql } from "#src/graphql/graphql";
+import { clientOf } from "#src/http/client-address";
+import { createCors } from "#src/http/cors";
+import { healthRoutes } from "#src/http/health";
+import { createPublicApp, type Mount, type PublicApp } from "#src/http/public-app";
+import { createServer, type DrainableServer } from "#src/http/server";
+import { createThrottle, type CountingThrottle } from "#src/http/throttle";
+import type { Client } from "#src/kernel/actor";
+import { mailboxPage } from "#src/mail/mailbox-page";
+import { createRealtime, type Realtime } from "#src/realtime/realtime";
+import { kitEvents } from "#src/realtime/token-refresh";
+import { serverEvents, type Pushes } from "#src/realtime/socket-event";
+import { apiChecks, registerFigures } from "./checks.ts";
+import { openIdentity, type ApiDeps, type CoreDeps, type Identity } from "./deps.ts";
+import { startEventFlow } from "./event-flow.ts";
+import { features } from "./features.ts";
+import { guardSessions, type SessionGuard } from "./guard.ts";
+import { version } from "./version.ts";
+import type { Running } from "./work.ts";
+
+/** The API's part of a process, listening. */
+export interface RunningApi extends Running {
+  readonly port: number;
+}
+
+/** How long open sockets get to leave by themselves once told, in ms. */
+const SOCKET_GRACE_MS = 2_000;
+/** How long requests in flight get, in ms. */
+const REQUEST_GRACE_MS = 10_000;
+
+/** Starts everything and listens. @throws Error when keys are missing or the port is taken */
+export async function startApi(core: CoreDeps): Promise<RunningApi> {
+  const { config } = core;
+  const identity = await openIdentity(core);
+  const throttle = createThrottle({
+    clock: core.clock,
+    enabled: config.rateLimits,
+    onLimited: (action) => core.metrics.rateLimited(action.name),
+  });
+  const guard = guardSessions(core, identity.accessTokens);
+  const late = lateRealtime();
+  const deps = apiDeps(core, identity, late.get);
+  const parts: Parts = { core, deps, identity, guard, throttle, realtime: late.get };
+  const graphql = await openGraphql(parts);
+  const state = { listening: false, couldServe: false };
+  const http = createServer((request, response) => app.listener(request, response));
+  const app = openApp(parts, { graphql, http, isStarted: () => (state.couldServe ||= state.listening && guard.feed.isFresh()) });
+  const realtime = openRealtime(parts, http);
+  late.set(realtime);
+  guard.cutBy(realtime);
+  deps.presence.start(watchersAmong(realtime.pushes));
+  registerFigures({ ...parts, sharingAttempts: identity.sharingAttempts });
+  const events = startEventFlow(deps);
+  const port = await listen(http, [config.port, ...config.otherPorts], config.bindAddress);
+  state.listening = true;
+  return { port, stop: (signal) => stop({ ...parts, graphql, http, events }, signal) };
+}
+
+/** Listens on the first port that is free. @throws Error naming PORT when none is */
+async function listen(http: DrainableServer, ports: readonly number[], address: string): Promise<number> {
+  for (const port of ports) {
+    try {
+      return await http.listen(port, address);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    }
+  }
+  throw new Error(`port ${ports.join(", ")} of ${address} is in use: end what listens there, or set PORT to another one`);
+}
+
+interface Parts {
+  readonly core: CoreDeps;
+  readonly deps: ApiDeps;
+  readonly identity: Identity;
+  readonly guard: SessionGuard;
+  readonly throttle: CountingThrottle;
+  readonly realtime: () => Realtime;
+}
+
+/** Consumers and routes push to sockets; sockets hand their events to use cases. One of the two must be named before it is there. */
+function lateRealtime(): { readonly get: () => Realtime; readonly set: (realtime: Realtime) => void } {
+  let made: Realtime | undefined;
+  return {
+    get: () => {
+      if (made === undefined) throw new Error("sockets are not open yet");
+      return made;
+    },
+    set: (realtime) => {
+      made = realtime;
+    },
+  };
+}
+
+function apiDeps(core: CoreDeps, identity: Identity, realtime: () => Realtime): ApiDeps {
+  const pushes: Pushes = {
+    toUser: (userId, event, payload) => realtime().pushes.toUser(userId, event, payload),
+    toRoom: (room, event, payload) => realtime().pushes.toRoom(room, event, payload),
+  };
+  return {
+    ...core,
+    ...identity,
+    onRegistration: core.metrics.registration,
+    onLogin: core.metrics.login,
+    pushes,
+    realtime: { figures: () => realtime().figures() },
+    presence: new Presence(core),
+  };
+}
+
+function clientReader(core: CoreDeps): (request: IncomingMessage) => Client {
+  return (request) => clientOf(request, core.config.trustedProxyHops);
+}
+
+async function openGraphql({ core, deps, guard, throttle }: Parts): Promise<Graphql> {
+  return await createGraphql({
+    parts: features.flatMap((feature) => feature.graphql ?? []),
+    deps,
+    gate: guard.gate,
+    throttle,
+    clientOf: clientReader(core),
+    log: core.log,
+    production: core.config.production,
+  });
+}
+
+function openApp(
+  parts: Parts,
+  rest: { readonly graphql: Graphql; readonly http: DrainableServer; readonly isStarted: () => boolean },
+): PublicApp {
+  const { core, deps, guard, throttle, identity } = parts;
+  const { config, clock, log, metrics } = core;
+  const health = healthRoutes({
+    checks: apiChecks({ ...parts, sharingAttempts: identity.sharingAttempts }),
+    vitalCheck: "database",
+    clock,
+    isStarted: rest.isStarted,
+    isDraining: rest.http.isDraining,
+    summary: metrics.summary,
+    prometheus: metrics.prometheus,
+    prometheusContentType: metrics.contentType,
+  });
+  return createPublicApp({
+    ...config,
+    routes: [...features.flatMap((feature) => feature.routes ?? []), ...health],
+    deps,
+    gate: guard.gate,
+    accountProblems: gateProblems,
+    throttle,
+    clock,
+    log,
+    metrics,
+    version,
+    mounts: mounts(core, rest.graphql),
+    asyncApi: asyncApi(core),
+  });
+}
+
+function mounts(core: CoreDeps, graphql: Graphql): Mount[] {
+  const mailbox = mailboxPage(core);
+  return [
+    { path: "/graphql", methods: ["GET", "POST"], middleware: graphql.middleware },
+    ...["/mailbox", "/mailbox/:messageId", "/mailbox/:messageId/html"].map((path): Mount => ({
+      path,
+      methods: ["GET"],
+      middleware: mailbox,
+    })),
+  ];
+}
+
+function asyncApi(core: CoreDeps): object {
+  return asyncApiDocument({
+    eventTypes: eventTypes(),
+    socketEvents: [...features.flatMap((feature) => feature.sockets ?? []), ...kitEvents(() => Promise.resolve(undefined))],
+    serverEvents: serverEvents(),
+    publicUrl: core.config.publicUrl,
+    version,
+  });
+}
+
+function openRealtime({ core, deps, guard, throttle }: Parts, http: DrainableServer): Realtime {
+  const { config, clock, log } = core;
+  return createRealtime({
+    server: http.server,
+    events: features.flatMap((feature) => feature.sockets ?? []),
+    connections: features.flatMap((feature) => (feature.connections === undefined ? [] : [feature.connections])),
+    deps,
+    gate: guard.gate,
+    throttle,
+    clientOf: clientReader(core),
+    allowsOrigin: createCors(config.corsOrigins).allows,
+    redisUrl: config.redisUrl?.reveal(),
+    clock,
+    log,
+    production: config.production,
+  });
+}
+
+/** Hint the sockets, accept nothing more, finish what is in flight, then close what it needed. */
+async function stop(
+  parts: Parts & { readonly graphql: Graphql; readonly http: DrainableServer; readonly events: Running },
+  signal: AbortSignal,
+): Promise<void> {
+  const realtime = parts.realtime();
+  const requests = parts.http.drain(REQUEST_GRACE_MS);
+  await realtime.drain(SOCKET_GRACE_MS);
+  await realtime.close();
+  await parts.deps.presence.stop();
+  await requests;
+  await parts.graphql.stop();
+  await parts.events.stop(signal);
+  await parts.guard.stop();
+  await parts.identity.hasher.close();
+}

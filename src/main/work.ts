@@ -1,0 +1,28 @@
+/** The worker: jobs and sweeps. What starts or ends at a time is announced here; nothing is enforced here. */
+
+import { eventSweeps } from "#src/events/retention";
+import { createJobRunner } from "#src/jobs/runner";
+import { jobFigures } from "#src/jobs/jobs.sql";
+import { jobSweep } from "#src/jobs/sweeps";
+import { features } from "./features.ts";
+import { workerDeps, type CoreDeps } from "./deps.ts";
+
+/** A part of a process that runs. `stop` lets what runs finish until the signal is aborted. */
+export interface Running {
+  readonly stop: (signal: AbortSignal) => Promise<void>;
+}
+
+/** Starts the worker's part of a process. */
+export function startWork(core: CoreDeps): Running {
+  const deps = workerDeps(core);
+  const runner = createJobRunner({
+    db: core.db,
+    log: core.log,
+    deps,
+    jobs: features.flatMap((feature) => feature.jobs ?? []),
+    sweeps: [...features.flatMap((feature) => feature.sweeps ?? []), ...eventSweeps, jobSweep],
+  });
+  core.metrics.gauge("jobs_dead", "Jobs given up on; someone must look", async () => (await jobFigures(core.db)).dead);
+  runner.start();
+  return { stop: (signal) => runner.stop(signal) };
+}
