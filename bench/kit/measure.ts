@@ -32,9 +32,9 @@ export async function withCpu<Result>(
 export async function measureLoad(
   bench: Bench,
   load: LoadProcess,
-  side: { readonly pid: number; readonly alsoPids?: readonly number[]; readonly plan: LoadPlan },
+  side: { readonly pid: number; readonly plan: LoadPlan },
 ): Promise<Measured> {
-  const { result, serviceMs, postgresMs } = await withCpu<LoadResult>(bench, [side.pid, ...(side.alsoPids ?? [])], () => load.served(side.plan));
+  const { result, serviceMs, postgresMs } = await withCpu<LoadResult>(bench, [side.pid], () => load.served(side.plan));
   return {
     rate: result.rate,
     count: result.served,

@@ -34,7 +34,9 @@ export async function seedPeople(client: pg.Client, count: number): Promise<void
   );
   await client.query(
     `insert into follow_counts (user_id, followers_count, following_count)
-     select u.id, (select count(*) from follows f where f.followee_id = u.id), (select count(*) from follows f where f.follower_id = u.id) from users u`,
+     select person, sum(followers), sum(following)
+     from (select followee_id, 1, 0 from follows union all select follower_id, 0, 1 from follows) edge (person, followers, following)
+     group by person`,
   );
   await client.query(`insert into user_versions (user_id) select id from users`);
 }

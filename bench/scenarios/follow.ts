@@ -1,10 +1,11 @@
 /** Following and unfollowing: many who follow one, against many who follow one each. */
 
 import type { RequestText } from "../kit/http-connection.ts";
-import { measureLoad, takeTurns, type Measured } from "../kit/measure.ts";
+import { takeTurns, withCpu, type Measured } from "../kit/measure.ts";
 import { cpuOf, rateOf, ratios } from "../kit/report.ts";
 import type { Scenario } from "../kit/scenario.ts";
 import { seedSessions, userIdOf } from "../kit/seed.ts";
+import { rssBytes } from "../kit/usage.ts";
 import type { Database } from "../kit/bench.ts";
 
 const CONNECTIONS = 32;
@@ -13,7 +14,7 @@ const FOLLOWERS = 2_000;
 const HOT = FOLLOWERS + 1;
 const DRAINED_WITHIN_MS = 20_000;
 
-/** With the worker, which folds the counters, and with the relay, which tells of each follow. What is left in the outbox is waited for. */
+/** With the worker, which folds the counters, and with the relay, which tells of each follow. What is left in the outbox is waited for, and its cost counted. */
 export const follow: Scenario = {
   name: "follow",
   summary: `POST and DELETE /api/users/:id/follow by ${FOLLOWERS} people: all one followee (hot), or one each (spread)`,
@@ -30,10 +31,14 @@ export const follow: Scenario = {
     await load.learn({ name: "hot", requests: bothWays(() => HOT) });
     await load.learn({ name: "spread", requests: bothWays((follower) => HOT + follower) });
     const side = (script: string) => async (durationMs: number): Promise<Measured> => {
-      const plan = { script, port: api.port, connections: CONNECTIONS, durationMs };
-      const measured = await measureLoad(bench, load, { pid: api.pid, alsoPids: [worker.pid], plan });
-      await drained(database);
-      return measured;
+      const { result, serviceMs, postgresMs } = await withCpu(bench, [api.pid, worker.pid], async () => {
+        const served = await load.served({ script, port: api.port, connections: CONNECTIONS, durationMs });
+        await drained(database);
+        return served;
+      });
+      const { rate, served: count, latency } = result;
+      const rssMb = rssBytes(api.pid) / 2 ** 20;
+      return { rate, count, latency, serviceCpuMs: serviceMs / count, postgresCpuMs: postgresMs / count, rssMb };
     };
     const sides = await takeTurns(bench, { hot: side("hot"), spread: side("spread") });
     return {

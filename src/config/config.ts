@@ -96,7 +96,10 @@ const schema = z.object({
     .regex(/^rediss?:\/\/.+/, "a URL like redis://host:6379")
     .optional()
     .describe("Carries pushes between processes; not needed for one"),
-  SIDECAR: z.enum(["local"], { error: "local" }).optional().describe("`local`: events, state and secrets in this process; not in production"),
+  SIDECAR: z
+    .enum(["local"], { error: "local" })
+    .optional()
+    .describe("`local`: events, state and secrets in this process; not in production"),
   REGISTRATION: z.enum(["open"], { error: "open" }).default("open").describe("`open`: tokens at once, 409 for a taken name or address"),
   BOOTSTRAP_ADMIN_USERNAME: z.string().optional().describe("First admin, made by migrate or npm start while there is none"),
   BOOTSTRAP_ADMIN_EMAIL: z.email("an e-mail address").optional().describe("Its address"),
@@ -108,7 +111,10 @@ const schema = z.object({
     .describe("Its password; without the three npm start makes `admin` with a password it prints once"),
   REFRESH_REUSE_GRACE_SECONDS: whole(30, 0, 600).describe("How long a used refresh token still gives its successor"),
   BCRYPT_COST: whole(12, 4, 16).describe("2 to the power of it are the rounds of a password hash"),
-  RATE_LIMITS: z.enum(["on", "off"], { error: "on or off" }).default("on").describe("`off` for tests and measurements; refused in production"),
+  RATE_LIMITS: z
+    .enum(["on", "off"], { error: "on or off" })
+    .default("on")
+    .describe("`off` for tests and measurements; refused in production"),
   AUDIENCES: list.default(["user-service"]).describe("Of access tokens: this service's own first, then one a neighbour"),
   LOG_LEVEL: z
     .enum(["debug", "info", "warn", "error"], { error: "debug, info, warn or error" })
@@ -177,32 +183,42 @@ function isOrigin(text: string): boolean {
 
 function assemble(env: Parsed, setting: Setting): Config {
   const standalone = setting === "standalone";
-  const { BOOTSTRAP_ADMIN_USERNAME: username, BOOTSTRAP_ADMIN_EMAIL: email, BOOTSTRAP_ADMIN_PASSWORD: password } = env;
-  const databaseUrl = env.DATABASE_URL === undefined ? undefined : new Secret(env.DATABASE_URL);
+  const port = env.PORT ?? DEFAULT_PORT;
   return {
     production: env.NODE_ENV === "production",
-    port: env.PORT ?? DEFAULT_PORT,
+    port,
     otherPorts: standalone && env.PORT === undefined ? OTHER_PORTS : [],
     bindAddress: env.BIND_ADDRESS ?? (standalone ? "127.0.0.1" : "0.0.0.0"),
-    publicUrl: (env.PUBLIC_URL ?? `http://localhost:${env.PORT ?? DEFAULT_PORT}`).replace(/\/+$/, ""),
-    issuer: (env.PUBLIC_URL ?? `http://localhost:${DEFAULT_PORT}`).replace(/\/+$/, ""),
+    publicUrl: withoutSlash(env.PUBLIC_URL ?? `http://localhost:${port}`),
+    issuer: withoutSlash(env.PUBLIC_URL ?? `http://localhost:${DEFAULT_PORT}`),
     corsOrigins: env.CORS_ORIGINS ?? (standalone ? ["localhost-any-port"] : []),
     trustedProxyHops: env.TRUSTED_PROXY_HOPS,
     dataDir: env.DATA_DIR,
-    databaseUrl,
-    databaseDirectUrl: env.DATABASE_DIRECT_URL === undefined ? databaseUrl : new Secret(env.DATABASE_DIRECT_URL),
+    databaseUrl: secret(env.DATABASE_URL),
+    databaseDirectUrl: secret(env.DATABASE_DIRECT_URL ?? env.DATABASE_URL),
     databaseMaxConnections: env.DATABASE_MAX_CONNECTIONS,
-    redisUrl: env.REDIS_URL === undefined ? undefined : new Secret(env.REDIS_URL),
+    redisUrl: secret(env.REDIS_URL),
     sidecar: "local",
     registration: "open",
-    bootstrapAdmin:
-      username === undefined || email === undefined || password === undefined
-        ? undefined
-        : { username, email, password: new Secret(password) },
+    bootstrapAdmin: bootstrapAdmin(env),
     refreshReuseGraceSeconds: env.REFRESH_REUSE_GRACE_SECONDS,
     bcryptCost: env.BCRYPT_COST,
     rateLimits: env.RATE_LIMITS === "on",
     audiences: env.AUDIENCES,
     logLevel: env.LOG_LEVEL,
   };
+}
+
+function bootstrapAdmin(env: Parsed): Config["bootstrapAdmin"] {
+  const { BOOTSTRAP_ADMIN_USERNAME: username, BOOTSTRAP_ADMIN_EMAIL: email, BOOTSTRAP_ADMIN_PASSWORD: password } = env;
+  if (username === undefined || email === undefined || password === undefined) return undefined;
+  return { username, email, password: new Secret(password) };
+}
+
+function secret(text: string | undefined): Secret<string> | undefined {
+  return text === undefined ? undefined : new Secret(text);
+}
+
+function withoutSlash(url: string): string {
+  return url.replace(/\/+$/, "");
 }

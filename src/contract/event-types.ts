@@ -14,9 +14,6 @@ export interface EventType<Data> {
   readonly data: z.ZodType<Data>;
 }
 
-/** What an event type carries. */
-export type EventData<E> = E extends EventType<infer Data> ? Data : never;
-
 const all: EventType<unknown>[] = [];
 
 function event<Data>(topic: Topic, type: string, summary: string, data: z.ZodType<Data>): EventType<Data> {

@@ -39,7 +39,11 @@ describe("migrations", () => {
   it("say in their headers which phase they are, what they lock, and why the old version may go on", async () => {
     for (const name of (await readdir(folder)).filter((file) => file.endsWith(".ts"))) {
       const text = await readFile(join(folder, name), "utf8");
-      expect({ name, header: /^\/\*\* Phase: (expand|migrate|contract)\. Locks: .+\. Safe .+old version/s.test(text), timeout: text.includes("lock_timeout") }).toEqual({
+      expect({
+        name,
+        header: /^\/\*\* Phase: (expand|migrate|contract)\. Locks: .+\. Safe .+old version/s.test(text),
+        timeout: text.includes("lock_timeout"),
+      }).toEqual({
         name,
         header: true,
         timeout: true,

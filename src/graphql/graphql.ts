@@ -13,7 +13,7 @@ import { Problem } from "#src/kernel/problem";
 import { RequestContext } from "./context.ts";
 import { COST_LIMIT, costOf } from "./cost.ts";
 import { errorFormatter, problemError } from "./errors.ts";
-import { mutationByGet, tooCostly } from "./graphql.errors.ts";
+import { documentInvalid, mutationByGet, tooCostly } from "./graphql.errors.ts";
 import { LIMITS, parseWithinLimits } from "./limits.ts";
 import type { GraphqlPart } from "./part.ts";
 import { readGraphqlRequest, type GraphqlRequest } from "./request.ts";
@@ -99,6 +99,10 @@ function limitChecker(): (request: GraphqlRequest) => void {
     let known = passed.get(query);
     if (known === undefined) {
       const { definitions } = parseWithinLimits(query);
+      // The schema has none, and Apollo would take the attempt for an error of ours.
+      if (definitions.some((one) => one.kind === "OperationDefinition" && one.operation === "subscription")) {
+        throw new Problem(documentInvalid, { detail: "There are no subscriptions" });
+      }
       known = { mutates: definitions.some((one) => one.kind === "OperationDefinition" && one.operation !== "query") };
       passed.set(query, known);
     }

@@ -96,8 +96,26 @@ async function bytesOf(request: IncomingMessage, length: string | undefined): Pr
     return await rawBody(request, { limit: BODY_LIMIT_BYTES, ...(length === undefined ? {} : { length }) });
   } catch (error) {
     const type = error instanceof Error && "type" in error ? error.type : undefined;
-    if (type === "entity.too.large") throw new Problem(bodyTooLarge, { headers: { Connection: "close" } });
+    if (type === "entity.too.large") {
+      await throwAwayRest(request);
+      throw new Problem(bodyTooLarge, { headers: { Connection: "close" } });
+    }
     if (type === "request.aborted" || type === "request.size.invalid") throw invalid("ended early");
     throw error;
   }
+}
+
+/** How long what a refused client still sends is thrown away, in ms. */
+const LINGER_MS = 1_000;
+
+/** Closing with unread bytes would reset the connection, and the client would lose the refusal. */
+function throwAwayRest(request: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    const timer = setTimeout(done, LINGER_MS);
+    request.once("end", done).once("close", done).resume();
+  });
 }

@@ -8,7 +8,6 @@ type Branded<Name extends string> = string & { readonly [brand]: Name };
 
 export type UserId = Branded<"UserId">;
 export type SessionId = Branded<"SessionId">;
-export type RestrictionId = Branded<"RestrictionId">;
 
 const pool = Buffer.alloc(4096);
 let poolUsed = pool.length;

@@ -32,6 +32,8 @@ export function startEventFlow(deps: ApiDeps): Running {
   return {
     stop: async (signal) => {
       await relay.stop(signal);
+      // Deliveries that run may still bring receipts.
+      await sidecar.close();
       await receipts.close();
     },
   };

@@ -12,4 +12,13 @@ import type { ApiDeps, WorkerDeps } from "./deps.ts";
 import type { Feature } from "./feature.ts";
 
 /** `audit` and `accounts` have no edges of their own: they are used through their doors. */
-export const features: readonly Feature<ApiDeps, WorkerDeps>[] = [notices, sessions, signIn, profiles, graph, discovery, presence, restrictions];
+export const features: readonly Feature<ApiDeps, WorkerDeps>[] = [
+  notices,
+  sessions,
+  signIn,
+  profiles,
+  graph,
+  discovery,
+  presence,
+  restrictions,
+];

@@ -33,8 +33,7 @@ export function createAttempts(needs: Needs): Attempts & { readonly sharing: () 
   const own = new LRUCache<string, Counted>({ max: REMEMBERED });
   let sharing = true;
   const noteSharing = (works: boolean, error?: unknown): void => {
-    if (works !== sharing)
-      needs.log.warn({ works, error: error === undefined ? undefined : String(error) }, "shared throttles changed state");
+    if (works !== sharing) needs.log.warn({ works, error }, "shared throttles changed state");
     sharing = works;
   };
   const shared = async (key: string, action: Action): Promise<Counted | "raced"> => {
@@ -47,37 +46,35 @@ export function createAttempts(needs: Needs): Attempts & { readonly sharing: () 
     }
     return "raced";
   };
+  const alone = (key: string, action: Action): Counted => {
+    const counted = next(own.get(key), action, needs.clock);
+    own.set(key, counted);
+    return counted;
+  };
+  const count = async (key: string, action: Action): Promise<Counted | "raced"> => {
+    try {
+      const counted = await shared(key, action);
+      noteSharing(true);
+      return counted;
+    } catch (error) {
+      noteSharing(false, error);
+      return alone(key, action);
+    }
+  };
   return {
     sharing: () => sharing,
     take: async (action, subject) => {
       if (!needs.enabled) return;
-      const key = keyOf(action, subject);
-      const counted = await shared(key, action).then(
-        (value) => {
-          noteSharing(true);
-          return value;
-        },
-        (error: unknown) => {
-          noteSharing(false, error);
-          const value = next(own.get(key), action, needs.clock);
-          own.set(key, value);
-          return value;
-        },
-      );
+      const counted = await count(keyOf(action, subject), action);
       if (counted === "raced") throw new Problem(needs.refusal, { retryAfterSeconds: 1 });
-      if (counted.count > action.limit) {
-        throw new Problem(needs.refusal, {
-          retryAfterSeconds: Math.max(1, Math.ceil((counted.endsMs - needs.clock.now().getTime()) / 1000)),
-        });
-      }
+      const endsInMs = counted.endsMs - needs.clock.now().getTime();
+      if (counted.count > action.limit) throw new Problem(needs.refusal, { retryAfterSeconds: Math.max(1, Math.ceil(endsInMs / 1000)) });
     },
     forgive: async (action, subject) => {
       if (!needs.enabled) return;
       const key = keyOf(action, subject);
       own.delete(key);
-      await needs.state.delete(key, "anything", AbortSignal.timeout(STATE_TIMEOUT_MS)).catch((error: unknown) => {
-        noteSharing(false, error);
-      });
+      await needs.state.delete(key, "anything", AbortSignal.timeout(STATE_TIMEOUT_MS)).catch((error: unknown) => noteSharing(false, error));
     },
   };
 }

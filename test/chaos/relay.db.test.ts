@@ -11,7 +11,7 @@ import { until } from "../kit/until.ts";
 
 const ENTRY = fileURLToPath(new URL("./relay-process.ts", import.meta.url));
 const FEWEST_KILLS = 5;
-const FAULTS_MS = process.env["SOAK"] === "1" ? 120_000 : 8_000;
+const FAULTS_MS = process.env["SOAK"] === "1" ? 120_000 : 5_000;
 
 async function chaosDatabase(subjects: number): Promise<EventDatabase> {
   const database = await eventDatabase(subjects);

@@ -11,7 +11,6 @@ export {
   selectFacts as userFacts,
   writeProfile,
   writeStanding as setStatus,
-  type NewAccount,
   type ProfilePart,
   type Standing,
   type UserFacts,

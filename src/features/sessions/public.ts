@@ -1,10 +1,9 @@
 /** The door of sessions: beginning and ending them, and the words in which a restriction is told. */
 
-export { ACCESS_TOKEN_SECONDS, type AccessTokens } from "./access-token.ts";
+export type { AccessTokens } from "./access-token.ts";
 export { beginSession, type SessionTokens } from "./begin-session.ts";
-export { restrictedDetails } from "./gate.ts";
 export { selectSessionState, standingNotice, type RestrictionNotice } from "./gate.sql.ts";
 export type { RefreshTokens } from "./refresh-token.ts";
-export { announceChange, revokeAll, revokeSession, type RevocationReason } from "./revoke.ts";
-export { accountRestricted, capabilityLimited, gateProblems, sessionExpired } from "./sessions.errors.ts";
+export { announceChange, revokeAll } from "./revoke.ts";
+export { accountRestricted, capabilityLimited, gateProblems } from "./sessions.errors.ts";
 export { noticeSchema, sessionSchema, tokensSchema } from "./sessions.views.ts";

@@ -1,0 +1,11 @@
+import { openGround, FULL } from "/work/main/bench/kit/ground.ts";
+import { Bench } from "/work/main/bench/kit/bench.ts";
+import { seedSessions } from "/work/main/bench/kit/seed.ts";
+await using g = await openGround(FULL);
+const b = new Bench(g);
+const d = await b.database();
+await seedSessions(d.client, {from:1,count:5000});
+await d.settle();
+console.log(d.url);
+await new Promise((r) => process.on("SIGTERM", r));
+await b[Symbol.asyncDispose]();
