@@ -22,23 +22,3 @@ export const tooCostly = problem("graphql.too_costly", 400, "The operation would
 export const syntaxError = problem("graphql.syntax_error", 400, "The document does not parse");
 export const documentInvalid = problem("graphql.document_invalid", 400, "The document does not fit the schema");
 export const operationUnknown = problem("graphql.operation_unknown", 400, "Name one operation of the document");
-
-/** Every refusal of the kit, for the documents. */
-export const graphqlProblems = [
-  bodyTooLarge,
-  unsupportedMediaType,
-  methodNotAllowed,
-  requestInvalid,
-  batchRefused,
-  csrfRefused,
-  mutationByGet,
-  documentTooLong,
-  tooManyTokens,
-  tooDeep,
-  tooManyAliases,
-  tooManyFields,
-  tooCostly,
-  syntaxError,
-  documentInvalid,
-  operationUnknown,
-] as const;

@@ -85,7 +85,9 @@ class Busybody implements AsyncDisposable {
         }),
       )
     ).flat();
-    await until(() => WAYS.every(({ way, at }) => busybody.seen.some((seen) => seen.way === way && seen.at === at && seen.outcome === "ok")));
+    await until(() =>
+      WAYS.every(({ way, at }) => busybody.seen.some((seen) => seen.way === way && seen.at === at && seen.outcome === "ok")),
+    );
     return busybody;
   }
 
@@ -124,7 +126,9 @@ class Busybody implements AsyncDisposable {
       if (!socket.socket.connected) return { status: 0, outcome: "closed", retryAfter: undefined };
       const ack = await socket.ask("token:refresh", { accessToken: this.person.accessToken }).catch(() => undefined);
       if (ack === undefined) return { status: 0, outcome: "unanswered", retryAfter: undefined };
-      return ack.ok ? { status: 200, outcome: "ok", retryAfter: undefined } : { status: ack.error.status, outcome: ack.error.code, retryAfter: undefined };
+      return ack.ok
+        ? { status: 200, outcome: "ok", retryAfter: undefined }
+        : { status: ack.error.status, outcome: ack.error.code, retryAfter: undefined };
     });
   }
 
@@ -137,7 +141,9 @@ class Busybody implements AsyncDisposable {
   }
 }
 
-const WAYS = (["rest", "graphql", "refresh", "socket"] as const).flatMap((way) => (["first", "second"] as const).map((at) => ({ way, at })));
+const WAYS = (["rest", "graphql", "refresh", "socket"] as const).flatMap((way) =>
+  (["first", "second"] as const).map((at) => ({ way, at })),
+);
 
 /** How a ban went, in ms from the answer that it was decided; what came before that counts as 0. */
 interface Banned {
@@ -190,7 +196,8 @@ async function banMany(pair: Pair, prefix: string, count: number, fault: Fault =
 function cutFeeds(database: TestDatabase): AsyncDisposable & { readonly cuts: () => number } {
   const stop = new AbortController();
   let cuts = 0;
-  const text = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'user-service feed' and datname = current_database()";
+  const text =
+    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'user-service feed' and datname = current_database()";
   const cutting = (async () => {
     while (!stop.signal.aborted) {
       cuts += (await onDatabase(database.adminUrl, text)).length;
@@ -216,14 +223,18 @@ function report(name: string, banned: readonly Banned[]): void {
   const figures = [0.5, 0.99, 1].map((share) => percentile(closed, share).toFixed(0)).join("/");
   const last = Math.max(...banned.map(({ lastServedMs }) => lastServedMs)).toFixed(0);
   const answers = banned.reduce((sum, { seen }) => sum + seen.length, 0);
-  process.stdout.write(`${name}: ${banned.length} bans, ${answers} answers; sockets closed after ${figures} ms (p50/p99/most), last served ${last} ms after the decision\n`);
+  process.stdout.write(
+    `${name}: ${banned.length} bans, ${answers} answers; sockets closed after ${figures} ms (p50/p99/most), last served ${last} ms after the decision\n`,
+  );
 }
 
 /** Nobody was served late, and nobody was refused with anything but a word that fits. */
 function expectEnforced(banned: readonly Banned[]): void {
   for (const { lastServedMs, seen } of banned) {
     expect(lastServedMs).toBeLessThan(LATEST_MS);
-    expect(seen.filter(({ outcome }) => !["ok", "account.restricted", "closed", "unanswered", "service.busy"].includes(outcome))).toEqual([]);
+    expect(seen.filter(({ outcome }) => !["ok", "account.restricted", "closed", "unanswered", "service.busy"].includes(outcome))).toEqual(
+      [],
+    );
     expect(seen.filter(({ status, retryAfter, way }) => status === 503 && retryAfter === undefined && way !== "socket")).toEqual([]);
   }
 }
@@ -287,7 +298,9 @@ describe("a ban, two processes, no Redis", () => {
     const late = busybody.seen.filter(({ doneMs, at }) => at === "second" && doneMs > decision.doneMs + LATEST_MS);
     expect(late.map(({ way }) => way)).toEqual(expect.arrayContaining(["rest", "graphql", "refresh"]));
     expect(new Set(late.map(({ outcome }) => outcome))).toEqual(new Set(["service.busy", "account.restricted"]));
-    expect(new Set(late.filter(({ way }) => way === "rest").map(({ status, retryAfter }) => `${status} ${retryAfter}`))).toEqual(new Set(["503 1"]));
+    expect(new Set(late.filter(({ way }) => way === "rest").map(({ status, retryAfter }) => `${status} ${retryAfter}`))).toEqual(
+      new Set(["503 1"]),
+    );
 
     pair.proxy.heal();
     const healedMs = performance.now();
@@ -319,7 +332,11 @@ describe("a ban, two processes, no Redis", () => {
 
     pair.second.freeze();
     const asked = Array.from({ length: 10 }, ask).flat();
-    const decision = await pair.first.http.post(`/api/moderation/users/${victim.id}/restrictions`, { kind: "ban", reason: "spam" }, pair.moderator.accessToken);
+    const decision = await pair.first.http.post(
+      `/api/moderation/users/${victim.id}/restrictions`,
+      { kind: "ban", reason: "spam" },
+      pair.moderator.accessToken,
+    );
     expect(decision.status).toBe(201);
     await delay(FROZEN_MS);
     asked.push(...Array.from({ length: 10 }, ask).flat());
@@ -329,10 +346,14 @@ describe("a ban, two processes, no Redis", () => {
 
     const outcomes = new Set(await Promise.all(asked));
     for (const outcome of outcomes) {
-      expect(outcome).toMatch(/^(rest|refresh) (401|403|503)$|^(graphql|socket) (account\.restricted|session\.revoked|service\.busy)$|^socket unanswered$/);
+      expect(outcome).toMatch(
+        /^(rest|refresh) (401|403|503)$|^(graphql|socket) (account\.restricted|session\.revoked|service\.busy)$|^socket unanswered$/,
+      );
     }
     await socket.closes(2_000);
-    const back = await until(async () => ((await http.get("/api/users/me", bystander.accessToken)).status === 200 ? performance.now() : undefined));
+    const back = await until(async () =>
+      (await http.get("/api/users/me", bystander.accessToken)).status === 200 ? performance.now() : undefined,
+    );
     expect(back - wokenMs).toBeLessThan(2_000);
   }, 120_000);
 

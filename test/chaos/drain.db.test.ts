@@ -66,7 +66,8 @@ describe("SIGTERM under load", () => {
     // They come back spread over time.
     const delays = new Set(hints.map((hint) => (hint?.payload as { reconnectAfterMs: number }).reconnectAfterMs));
     expect(delays.size).toBeGreaterThan(SOCKETS / 2);
-    const left = "select application_name from pg_stat_activity where datname = current_database() and application_name like 'user-service%'";
+    const left =
+      "select application_name from pg_stat_activity where datname = current_database() and application_name like 'user-service%'";
     expect(await onDatabase(database.adminUrl, left)).toEqual([]);
     expect(api.errors()).toEqual([]);
   }, 60_000);

@@ -67,7 +67,10 @@ describe("PostgreSQL that stands still for 5 s", () => {
 
   it("is answered with 503 meanwhile, is not stormed afterwards, and is used again within 2 s", async () => {
     await using proxy = await startPostgresProxy(postgres.url);
-    await using api = await startApiProcess({ database: { url: proxy.urlOf(postgres.url) }, env: { DATABASE_MAX_CONNECTIONS: String(POOL) } });
+    await using api = await startApiProcess({
+      database: { url: proxy.urlOf(postgres.url) },
+      env: { DATABASE_MAX_CONNECTIONS: String(POOL) },
+    });
     using http = new HttpClient(api.url, { maxSockets: 2_000 });
     const { ann, bob } = await registerPeople(http, ["ann", "bob"]);
     const { answers, failures, stop } = load([
@@ -85,7 +88,9 @@ describe("PostgreSQL that stands still for 5 s", () => {
     await delay(STALL_MS);
     postgres.wake();
     const wokenMs = performance.now();
-    const back = await until(async () => ((await http.get("/api/users/me", ann.accessToken)).status === 200 ? performance.now() : undefined));
+    const back = await until(async () =>
+      (await http.get("/api/users/me", ann.accessToken)).status === 200 ? performance.now() : undefined,
+    );
     await delay(Math.max(0, BEFORE_MS - (performance.now() - wokenMs)));
     const afterwards = proxy.statements.filter((atMs) => atMs >= wokenMs).length;
     const meanwhile = proxy.statements.filter((atMs) => atMs >= frozenMs && atMs < wokenMs).length;
@@ -108,7 +113,11 @@ describe("PostgreSQL that stands still for 5 s", () => {
       expect(doneMs - sentMs).toBeLessThan(8_000);
     }
     expect(slow).toBeLessThanOrEqual(POOL);
-    expect(answers.filter(({ body }) => body.status === undefined && JSON.stringify(body).includes("live")).every(({ status }) => status === 200)).toBe(true);
+    expect(
+      answers
+        .filter(({ body }) => body.status === undefined && JSON.stringify(body).includes("live"))
+        .every(({ status }) => status === 200),
+    ).toBe(true);
     // While it stands nobody asks more and more; afterwards there is what there always is.
     expect(meanwhile).toBeLessThan(usual / 2);
     expect(afterwards).toBeLessThan(usual * 1.5);
@@ -156,7 +165,12 @@ describe("kill -9 of API, worker and PostgreSQL at random moments", () => {
     expect(new Set(victims.killed)).toEqual(new Set(KINDS));
   }, 240_000);
 
-  async function registerAndChange(apis: readonly ApiProcess[], lane: number, username: string, acknowledged: Acknowledged[]): Promise<void> {
+  async function registerAndChange(
+    apis: readonly ApiProcess[],
+    lane: number,
+    username: string,
+    acknowledged: Acknowledged[],
+  ): Promise<void> {
     const http = apis[lane % apis.length]?.http;
     const body = { email: `${username}@example.com`, username, password: "correct horse battery" };
     const answer = await http?.post<SignedInBody>("/api/auth/register", body).catch(() => undefined);
@@ -255,7 +269,9 @@ describe("kill -9 of API, worker and PostgreSQL at random moments", () => {
       ),
     ).toBe("0");
     // No number is missing, and none was given twice.
-    expect(await one("select count(*) from (select from outbox group by topic, subject having max(user_version) <> count(*)) gaps")).toBe("0");
+    expect(await one("select count(*) from (select from outbox group by topic, subject having max(user_version) <> count(*)) gaps")).toBe(
+      "0",
+    );
     // The next of a user was never taken before the receipt of the one before.
     expect(
       await one(
@@ -265,7 +281,9 @@ describe("kill -9 of API, worker and PostgreSQL at random moments", () => {
              and earlier.user_version = later.user_version - 1 and earlier.what = 'done' and earlier.at < later.at)`,
       ),
     ).toBe("0");
-    const repeats = await one("select count(*) from (select from outbox_history where what = 'claimed' group by id having count(*) > 1) again");
+    const repeats = await one(
+      "select count(*) from (select from outbox_history where what = 'claimed' group by id having count(*) > 1) again",
+    );
     return { users: Number(await one("select count(*) from users where username like 'killed%'")), repeats: Number(repeats) };
   }
 });

@@ -1,10 +1,11 @@
 /** What is said of the house is true: its tree, its order, its documents, its catalogue of problems. */
 
-import { readFile, readdir } from "node:fs/promises";
+import { readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { problemCatalogue } from "#src/kernel/problem";
 import { features } from "#src/main/features";
+import "#src/main/serve";
 
 const root = join(import.meta.dirname, "..", "..");
 
@@ -56,6 +57,19 @@ describe("the house", () => {
       expect(status).toBeGreaterThanOrEqual(400);
     }
     expect(problemCatalogue().length).toBeGreaterThan(20);
+  });
+
+  it("lists every code in docs/problems.md", async () => {
+    const rows = problemCatalogue()
+      .map(({ code, status, title }) => `| \`${code}\` | ${status} | ${title} |`)
+      .sort((one, other) => (one < other ? -1 : 1));
+    const intro =
+      "# Problems\n\nEvery refusal has one of these codes, over REST (`code` of the problem document, RFC 9457), GraphQL (`extensions.code`) and\n" +
+      "sockets (`error.code` of the ack). A code never changes its meaning. Written by: `UPDATE_DOCS=1 npm test -- test/house`\n\n";
+    const table = `${intro}| code | status | title |\n|---|---|---|\n${rows.join("\n")}\n`;
+    if (process.env["UPDATE_DOCS"] !== undefined) await writeFile(join(root, "docs", "problems.md"), table);
+
+    expect(await text("docs", "problems.md")).toBe(table);
   });
 
   it("links to nothing that is not there", async () => {

@@ -19,13 +19,21 @@ export interface ProblemBody {
   readonly title: string;
   readonly detail?: string;
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
-  readonly restriction?: { readonly kind: string; readonly reason: string; readonly message: string | null; readonly expiresAt: string | null };
+  readonly restriction?: {
+    readonly kind: string;
+    readonly reason: string;
+    readonly message: string | null;
+    readonly expiresAt: string | null;
+  };
 }
 
 /** What GraphQL says. */
 export interface GraphqlBody<Data = Record<string, unknown>> {
   readonly data?: Data | null;
-  readonly errors?: readonly { readonly message: string; readonly extensions: { readonly code: string; readonly [name: string]: unknown } }[];
+  readonly errors?: readonly {
+    readonly message: string;
+    readonly extensions: { readonly code: string; readonly [name: string]: unknown };
+  }[];
 }
 
 export interface Sending {

@@ -24,9 +24,15 @@ export interface OwnPostgres extends AsyncDisposable {
 /** Starts it. Its data may be lost with the machine, never with a process: WAL is written before a commit is answered. */
 export async function startOwnPostgres(): Promise<OwnPostgres> {
   const dataDir = await mkdtemp(join(runFolder(), "own-postgres-"));
-  const postgres = await startEmbeddedPostgres({ dataDir, log: silentLog, settings: { fsync: "off", max_connections: "100" }, supervise: true });
+  const postgres = await startEmbeddedPostgres({
+    dataDir,
+    log: silentLog,
+    settings: { fsync: "off", max_connections: "100" },
+    supervise: true,
+  });
   await migrate({ databaseUrl: postgres.url, log: silentLog });
-  const all = (signal: NodeJS.Signals): void => [postgres.pid, ...childrenOf(postgres.pid).map((child) => child.pid)].forEach((pid) => signalIfThere(pid, signal));
+  const all = (signal: NodeJS.Signals): void =>
+    [postgres.pid, ...childrenOf(postgres.pid).map((child) => child.pid)].forEach((pid) => signalIfThere(pid, signal));
   return {
     url: postgres.url,
     adminUrl: Object.assign(new URL(postgres.adminUrl), { pathname: new URL(postgres.url).pathname }).href,

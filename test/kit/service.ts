@@ -90,7 +90,9 @@ export class ApiProcess extends ServiceProcess {
 /** Starts `npm run api` as the image does, and returns when it serves. */
 export async function startApiProcess(setup: ProcessSetup): Promise<ApiProcess> {
   const program = await startEntry("api.ts", setup);
-  const [, port] = await program.line(/"message":"api is ready".*?"port":(\d+)|"port":(\d+).*?"message":"api is ready"/).then(portOf, endAndThrow(program));
+  const [, port] = await program
+    .line(/"message":"api is ready".*?"port":(\d+)|"port":(\d+).*?"message":"api is ready"/)
+    .then(portOf, endAndThrow(program));
   return new ApiProcess(program, Number(port));
 }
 
@@ -195,7 +197,11 @@ function signedIn(answer: Answer<SignedInBody>, expected: number, password = PAS
 }
 
 /** Makes somebody staff, as no route does yet. Their sessions of before do not know. */
-export async function makeStaff(database: { readonly adminUrl: string }, person: { readonly id: string }, role: "moderator" | "admin"): Promise<void> {
+export async function makeStaff(
+  database: { readonly adminUrl: string },
+  person: { readonly id: string },
+  role: "moderator" | "admin",
+): Promise<void> {
   await onDatabase(database.adminUrl, "update users set roles = array['user', $2] where id = $1", [person.id, role]);
 }
 

@@ -64,7 +64,12 @@ describe("a body", () => {
     ["10 MB", JSON.stringify({ ...valid, email: "x".repeat(MEGABYTES_10) }), 413, "body.too_large"],
     ["10,000 levels of arrays", "[".repeat(10_000) + "]".repeat(10_000), 400, "body.malformed"],
     ["6,000 levels of objects", `${`{"a":`.repeat(6_000)}1${"}".repeat(6_000)}`, 400, "body.malformed"],
-    ["a member __proto__", `{"__proto__":{"roles":["admin"]},"email":"p@example.com","username":"proto","password":"correct horse battery"}`, 400, "input.invalid"],
+    [
+      "a member __proto__",
+      `{"__proto__":{"roles":["admin"]},"email":"p@example.com","username":"proto","password":"correct horse battery"}`,
+      400,
+      "input.invalid",
+    ],
     ["a member constructor", `{"constructor":{"prototype":{"x":1}}}`, 400, "input.invalid"],
     ["a number too large for anything", `{"email":1e999}`, 400, "input.invalid"],
   ])("of %s is refused", async (_, body, status, code) => {
@@ -90,13 +95,16 @@ describe("a body", () => {
     expect((await api.http.get("/api/users/me", ann.accessToken)).body).toMatchObject({ roles: ["user"], displayName: "ann" });
   });
 
-  it.each(["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json; charset=utf-7", "application/xml"])(
-    "that says %s is refused",
-    async (type) => {
-      const answer = await api.http.send("POST", "/api/auth/register", { body: JSON.stringify(valid), headers: { "content-type": type } });
-      expect([answer.status, answer.body.code]).toEqual([415, "body.type_unsupported"]);
-    },
-  );
+  it.each([
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "application/json; charset=utf-7",
+    "application/xml",
+  ])("that says %s is refused", async (type) => {
+    const answer = await api.http.send("POST", "/api/auth/register", { body: JSON.stringify(valid), headers: { "content-type": type } });
+    expect([answer.status, answer.body.code]).toEqual([415, "body.type_unsupported"]);
+  });
 
   it.each([
     ["NUL", "a\u0000b"],
@@ -108,7 +116,9 @@ describe("a body", () => {
   ])("with %s in a name is refused", async (_, displayName) => {
     const byRest = await patch({ displayName });
     expect([byRest.status, byRest.body.code]).toEqual([400, "input.invalid"]);
-    const byGraphql = await api.http.graphql("mutation($n: String) { updateProfile(input: { displayName: $n }) { id } }", ann.accessToken, { n: displayName });
+    const byGraphql = await api.http.graphql("mutation($n: String) { updateProfile(input: { displayName: $n }) { id } }", ann.accessToken, {
+      n: displayName,
+    });
     expect(byGraphql.body.errors?.[0]?.extensions.code).toBe("input.invalid");
   });
 });
@@ -158,16 +168,31 @@ describe("an access token", () => {
   /** As our own, with something changed. */
   function crafted({ header = {}, claims = {}, key = privateKey }: Changes): string {
     const seconds = Math.floor(Date.now() / 1000);
-    const whole = { sub: ann.id, sid: ann.sessionId, iss: "http://localhost:3002", aud: ["user-service"], iat: seconds, exp: seconds + 600, ...claims };
+    const whole = {
+      sub: ann.id,
+      sid: ann.sessionId,
+      iss: "http://localhost:3002",
+      aud: ["user-service"],
+      iat: seconds,
+      exp: seconds + 600,
+      ...claims,
+    };
     const given = Object.fromEntries(Object.entries(whole).filter(([, value]) => value !== undefined));
-    return jwt.sign(given, key, { algorithm: "ES256", noTimestamp: true, header: { alg: "ES256", typ: "at+jwt", kid, ...header } as jwt.JwtHeader });
+    return jwt.sign(given, key, {
+      algorithm: "ES256",
+      noTimestamp: true,
+      header: { alg: "ES256", typ: "at+jwt", kid, ...header } as jwt.JwtHeader,
+    });
   }
 
   const now = (): number => Math.floor(Date.now() / 1000);
   const bad: Readonly<Record<string, () => readonly [string, string]>> = {
     "signed by a stranger": () => [crafted({ key: stranger }), "token.invalid"],
     "with alg none": () => [`${part({ alg: "none", typ: "at+jwt", kid })}.${ann.accessToken.split(".")[1]}.`, "token.invalid"],
-    "with alg none and a signature": () => [`${part({ alg: "none", typ: "at+jwt", kid })}.${ann.accessToken.split(".").slice(1).join(".")}`, "token.invalid"],
+    "with alg none and a signature": () => [
+      `${part({ alg: "none", typ: "at+jwt", kid })}.${ann.accessToken.split(".").slice(1).join(".")}`,
+      "token.invalid",
+    ],
     "of HS256 with our public key as secret": () => {
       const signed = `${part({ alg: "HS256", typ: "at+jwt", kid })}.${ann.accessToken.split(".")[1]}`;
       return [`${signed}.${createHmac("sha256", publicPem).update(signed).digest("base64url")}`, "token.invalid"];
@@ -218,7 +243,9 @@ describe("a request", () => {
   async function say(text: string): Promise<string> {
     using connection = await rawConnection(api.port, text);
     await until(() => connection.received().includes("\r\n\r\n") || connection.socket.closed, { withinMs: 5_000, what: "an answer" });
-    await until(() => /"code":"[^"]+"/.test(connection.received()) || connection.socket.closed || /^HTTP\/1.1 20/.test(connection.received()));
+    await until(
+      () => /"code":"[^"]+"/.test(connection.received()) || connection.socket.closed || /^HTTP\/1.1 20/.test(connection.received()),
+    );
     const [, status = "closed"] = /^HTTP\/1\.1 (\d+)/.exec(connection.received()) ?? [];
     return [status, ...(/"code":"([^"]+)"/.exec(connection.received())?.slice(1) ?? [])].join(" ");
   }
@@ -227,8 +254,16 @@ describe("a request", () => {
 
   it.each([
     ["that is no HTTP", "400 request.malformed", "\u0016\u0003\u0001\u0002\u0000\u0001\r\n\r\n"],
-    ["with both a length and chunks", "400 request.malformed", "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
-    ["with two lengths", "400 request.malformed", "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcde"],
+    [
+      "with both a length and chunks",
+      "400 request.malformed",
+      "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+    [
+      "with two lengths",
+      "400 request.malformed",
+      "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcde",
+    ],
     ["with a header of 20 KB", "431 request.headers_too_large", get("/health", `X-Long: ${"x".repeat(20_000)}\r\n`)],
     ["with 10,000 headers", "431 request.headers_too_large", get("/health", "X-A: b\r\n".repeat(10_000))],
     ["with NUL in its path", "400 path.malformed", get("/api/users/a%00b")],
@@ -240,13 +275,20 @@ describe("a request", () => {
     ["to the sidecar's paths", "404 route.not_found", get("/dapr/subscribe")],
     ["by TRACE", "405 method.not_allowed", "TRACE /api/users/me HTTP/1.1\r\nHost: x\r\n\r\n"],
     ["for a forged host", "200", "GET /health HTTP/1.1\r\nHost: evil.example:fake@good.example\r\n\r\n"],
-    ["with endless X-Forwarded-For", "200", get("/health", `X-Forwarded-For: ${",".repeat(12_000)}\r\nX-Forwarded-Host: ${" ".repeat(2_000)}\r\n`)],
+    [
+      "with endless X-Forwarded-For",
+      "200",
+      get("/health", `X-Forwarded-For: ${",".repeat(12_000)}\r\nX-Forwarded-Host: ${" ".repeat(2_000)}\r\n`),
+    ],
   ])("%s is answered %s", async (_, expected, text) => {
     expect(await say(text.replace("TOKEN", ann.accessToken))).toBe(expected);
   });
 
   it("that stops in the middle keeps nobody else waiting", async () => {
-    using _slow = await rawConnection(api.port, "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{");
+    using _slow = await rawConnection(
+      api.port,
+      "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+    );
     using _slower = await rawConnection(api.port, "GET /health HTTP/1.1\r\nHos");
     expect((await api.http.get("/health")).status).toBe(200);
   });
@@ -285,7 +327,10 @@ describe("a request", () => {
 
   it("finds people only by what begins their names, whatever LIKE or regular expressions mean", async () => {
     for (const q of ["%", "_", "a%n", "\\", ".*", "a'--", "%00", "ann\\"]) {
-      const { status, body } = await api.http.get<{ data: { username: string }[] }>(`/api/users/search?q=${encodeURIComponent(q)}`, ann.accessToken);
+      const { status, body } = await api.http.get<{ data: { username: string }[] }>(
+        `/api/users/search?q=${encodeURIComponent(q)}`,
+        ann.accessToken,
+      );
       expect([q, status, body.data]).toEqual([q, 200, []]);
     }
   });
@@ -310,7 +355,11 @@ describe("a GraphQL document", () => {
     ["a syntax error", "{ me { id ", "graphql.syntax_error"],
     ["an unknown field", "{ me { passwordHash } }", "graphql.document_invalid"],
     ["a subscription", "subscription { userStatus { id } }", "graphql.document_invalid"],
-    ["a page too large", `{ searchUsers(query: "a", pagination: { limit: 5000 }) { data { id } } }`, /^(graphql\.too_costly|input\.invalid)$/],
+    [
+      "a page too large",
+      `{ searchUsers(query: "a", pagination: { limit: 5000 }) { data { id } } }`,
+      /^(graphql\.too_costly|input\.invalid)$/,
+    ],
     ["NUL in a literal", `{ user(username: "a\\u0000") { id } }`, "input.invalid"],
     ["half a surrogate pair in a literal", `{ user(username: "a\\ud800") { id } }`, /^(input\.invalid|graphql\.syntax_error)$/],
     ["somebody else's argument type", `{ user(id: { ne: 1 }) { id } }`, "graphql.document_invalid"],
@@ -330,11 +379,21 @@ describe("a GraphQL document", () => {
     ["10 MB", JSON.stringify({ query: "x".repeat(MEGABYTES_10) }), {}, 413, "graphql.body_too_large"],
     ["variables that are none", JSON.stringify({ query: "{ me { id } }", variables: "x" }), {}, 400, "graphql.request_invalid"],
     ["members it does not know", JSON.stringify({ query: "{ me { id } }", admin: true }), {}, 400, "graphql.request_invalid"],
-    ["a charset of its own", JSON.stringify({ query: "{ me { id } }" }), { "content-type": `application/json; charset=${"x".repeat(5_000)}` }, 415, "graphql.unsupported_media_type"],
+    [
+      "a charset of its own",
+      JSON.stringify({ query: "{ me { id } }" }),
+      { "content-type": `application/json; charset=${"x".repeat(5_000)}` },
+      415,
+      "graphql.unsupported_media_type",
+    ],
     ["a form", "query=%7Bme%7Bid%7D%7D", { "content-type": "application/x-www-form-urlencoded" }, 415, "graphql.unsupported_media_type"],
     ["malformed JSON", "{", {}, 400, "graphql.request_invalid"],
   ])("sent as %s is refused", async (_, body, headers, status, code) => {
-    const answer = await api.http.send<{ errors: { extensions: { code: string } }[] }>("POST", "/graphql", { token: ann.accessToken, body, headers });
+    const answer = await api.http.send<{ errors: { extensions: { code: string } }[] }>("POST", "/graphql", {
+      token: ann.accessToken,
+      body,
+      headers,
+    });
 
     expect([answer.status, answer.body.errors[0]?.extensions.code]).toEqual([status, code]);
   });
@@ -409,7 +468,10 @@ describe("a socket", () => {
       socket.send(new Uint8Array([1, 2, 3]));
       // What comes after it is answered, or the connection was closed; never silence.
       if (socket.readyState === WebSocket.OPEN) socket.send(`427["token:refresh",{"accessToken":"x"}]`);
-      await until(() => socket.texts.some((text) => text.startsWith("437")) || socket.readyState === WebSocket.CLOSED, { withinMs: 5_000, what: "an answer or the end" });
+      await until(() => socket.texts.some((text) => text.startsWith("437")) || socket.readyState === WebSocket.CLOSED, {
+        withinMs: 5_000,
+        what: "an answer or the end",
+      });
     } finally {
       socket.close();
       await until(() => socket.readyState === WebSocket.CLOSED);
@@ -435,7 +497,10 @@ describe("a socket", () => {
 
 describe("after all of it", () => {
   it("nothing is lost or changed: the same two people, as they were", async () => {
-    const people = await onDatabase<{ username: string; roles: string[] }>(database.adminUrl, "select username, display_name, bio, roles, status from users order by 1");
+    const people = await onDatabase<{ username: string; roles: string[] }>(
+      database.adminUrl,
+      "select username, display_name, bio, roles, status from users order by 1",
+    );
     expect(people).toEqual([
       { username: "ann", display_name: "ann", bio: "", roles: ["user"], status: "active" },
       { username: "bystander", display_name: "bystander", bio: "", roles: ["user"], status: "active" },

@@ -27,7 +27,12 @@ beforeAll(async () => {
   database = stack.use(await cloneDatabase());
   api = stack.use(await startApiProcess({ database }));
   staff = await registerPeople(api.http, ["mona", "milo", "ada", "alan"]);
-  for (const [person, role] of [["mona", "moderator"], ["milo", "moderator"], ["ada", "admin"], ["alan", "admin"]] as const) {
+  for (const [person, role] of [
+    ["mona", "moderator"],
+    ["milo", "moderator"],
+    ["ada", "admin"],
+    ["alan", "admin"],
+  ] as const) {
     await makeStaff(database, staff[person], role);
     staff[person] = await logIn(api.http, person);
   }
@@ -43,7 +48,11 @@ interface RestrictionBody {
 }
 
 const restrict = (by: SignedIn, subject: { readonly id: string }, body: object) =>
-  api.http.post<RestrictionBody & ProblemBody>(`/api/moderation/users/${subject.id}/restrictions`, { reason: "spam", ...body }, by.accessToken);
+  api.http.post<RestrictionBody & ProblemBody>(
+    `/api/moderation/users/${subject.id}/restrictions`,
+    { reason: "spam", ...body },
+    by.accessToken,
+  );
 
 const lift = (by: SignedIn, id: string) =>
   api.http.send<RestrictionBody & ProblemBody>("DELETE", `/api/moderation/restrictions/${id}`, {
@@ -157,7 +166,10 @@ describe("a banned account", () => {
     expect((await api.http.post("/api/auth/refresh", { refreshToken: hana.refreshToken })).body.code).toBe("account.restricted");
     const wrong = await api.http.post("/api/auth/login", { emailOrUsername: "hana", password: "not the password" });
     expect([wrong.status, wrong.body.code]).toEqual([401, "credentials.invalid"]);
-    const login = await api.http.post<SignedInBody & { expiresIn: number }>("/api/auth/login", { emailOrUsername: "hana", password: hana.password });
+    const login = await api.http.post<SignedInBody & { expiresIn: number }>("/api/auth/login", {
+      emailOrUsername: "hana",
+      password: hana.password,
+    });
     expect(login.status).toBe(200);
     expect(login.body.restriction?.kind).toBe("ban");
     expect(login.body.refreshToken).toBeUndefined();
@@ -166,11 +178,16 @@ describe("a banned account", () => {
   });
 
   async function mayDoLittle(token: string): Promise<void> {
-    const notices = await api.http.get<{ data: { id: string; type: string; data: { kind: string; message: string } }[] }>("/api/users/me/notices", token);
+    const notices = await api.http.get<{ data: { id: string; type: string; data: { kind: string; message: string } }[] }>(
+      "/api/users/me/notices",
+      token,
+    );
     expect(notices.status).toBe(200);
     expect(notices.body.data[0]).toMatchObject({ type: "restriction.imposed", data: { kind: "ban", message: "We talked about this." } });
     expect(JSON.stringify(notices.body)).not.toContain(staff.mona.id);
-    expect((await api.http.send("PATCH", `/api/users/me/notices/${notices.body.data[0]?.id}`, { token, body: { read: true } })).status).toBe(200);
+    expect(
+      (await api.http.send("PATCH", `/api/users/me/notices/${notices.body.data[0]?.id}`, { token, body: { read: true } })).status,
+    ).toBe(200);
 
     for (const [method, path] of [
       ["GET", "/api/users/me"],
@@ -193,7 +210,11 @@ describe("a banned account", () => {
     const { ivan, jane } = await registerPeople(api.http, ["ivan", "jane"]);
     await restrict(staff.mona, ivan, { kind: "ban" });
 
-    expect((await api.http.get("/api/users/ivan", jane.accessToken)).body).toEqual({ id: ivan.id, username: "ivan", status: "unavailable" });
+    expect((await api.http.get("/api/users/ivan", jane.accessToken)).body).toEqual({
+      id: ivan.id,
+      username: "ivan",
+      status: "unavailable",
+    });
     const found = await api.http.get<{ data: unknown[] }>("/api/users/search?q=ivan", jane.accessToken);
     expect(found.body.data).toEqual([]);
     expect((await api.http.post(`/api/users/${ivan.id}/follow`, undefined, jane.accessToken)).body.code).toBe("user.unavailable");
@@ -250,7 +271,12 @@ describe("a suspension of 3 s, with no worker running", () => {
 describe("with a worker", () => {
   it("the decision and its end reach the mailbox", async () => {
     const nora = await registerPerson(api.http, "nora");
-    const { body } = await restrict(staff.mona, nora, { kind: "suspend", reason: "hate", message: "<b>No.</b>", expiresAt: new Date(Date.now() + 3_600_000).toISOString() });
+    const { body } = await restrict(staff.mona, nora, {
+      kind: "suspend",
+      reason: "hate",
+      message: "<b>No.</b>",
+      expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+    });
     await lift(staff.milo, body.id);
     await using _worker = await startWorkerProcess({ database });
 

@@ -4,7 +4,16 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { generateKeyRing } from "#src/features/sessions/key-ring";
 import { cloneDatabase, type TestDatabase } from "../kit/database.ts";
 import type { Answer, ProblemBody } from "../kit/http-client.ts";
-import { logIn, onDatabase, registerPeople, registerPerson, startApiProcess, startWorkerProcess, type ApiProcess, type SignedIn } from "../kit/service.ts";
+import {
+  logIn,
+  onDatabase,
+  registerPeople,
+  registerPerson,
+  startApiProcess,
+  startWorkerProcess,
+  type ApiProcess,
+  type SignedIn,
+} from "../kit/service.ts";
 import { until } from "../kit/until.ts";
 
 const stack = new AsyncDisposableStack();
@@ -24,7 +33,8 @@ interface Refreshed extends ProblemBody {
   readonly refreshToken: string;
 }
 
-const refresh = (api: ApiProcess, refreshToken: string): Promise<Answer<Refreshed>> => api.http.post<Refreshed>("/api/auth/refresh", { refreshToken });
+const refresh = (api: ApiProcess, refreshToken: string): Promise<Answer<Refreshed>> =>
+  api.http.post<Refreshed>("/api/auth/refresh", { refreshToken });
 
 /** The successor. @throws Error unless it is given */
 async function successorOf(api: ApiProcess, refreshToken: string): Promise<string> {
@@ -35,7 +45,10 @@ async function successorOf(api: ApiProcess, refreshToken: string): Promise<strin
 
 /** The last refresh of a session was so long ago. */
 async function ageRefresh(person: SignedIn, interval: string): Promise<void> {
-  await onDatabase(database.adminUrl, "update refresh_tokens set made_at = made_at - $2::interval where session_id = $1", [person.sessionId, interval]);
+  await onDatabase(database.adminUrl, "update refresh_tokens set made_at = made_at - $2::interval where session_id = $1", [
+    person.sessionId,
+    interval,
+  ]);
 }
 
 describe("refreshing", () => {
@@ -84,7 +97,10 @@ describe("refreshing", () => {
     expect([replayed.status, replayed.body.code]).toEqual([401, "refresh.reused"]);
     await Promise.all([onFirst.closes(1_000), onSecond.closes(1_000)]);
     for (const socket of [onFirst, onSecond]) {
-      expect(socket.told.at(-1)).toMatchObject({ name: "session:revoked", payload: { sessionId: eve.sessionId, reason: "refresh_reused" } });
+      expect(socket.told.at(-1)).toMatchObject({
+        name: "session:revoked",
+        payload: { sessionId: eve.sessionId, reason: "refresh_reused" },
+      });
     }
     expect((await refresh(apis[1], third)).body.code).toBe("session.revoked");
     expect((await apis[1].http.get("/api/users/me", eve.accessToken)).body.code).toBe("session.revoked");
@@ -137,7 +153,11 @@ describe("following", () => {
       const star = people[FOLLOWEES[Math.floor(index / FOLLOWERS.length) % FOLLOWEES.length] ?? "star0"];
       const api = apis[index % 2 === 0 ? 0 : 1];
       // The last fan is blocked by the first star somewhere in between.
-      if (index === 100) await onDatabase(database.adminUrl, "insert into blocks (blocker_id, blocked_id) values ($1, $2) on conflict do nothing", [people.star0.id, people.fan5.id]);
+      if (index === 100)
+        await onDatabase(database.adminUrl, "insert into blocks (blocker_id, blocked_id) values ($1, $2) on conflict do nothing", [
+          people.star0.id,
+          people.fan5.id,
+        ]);
       const method = Math.floor(index / (FOLLOWERS.length * FOLLOWEES.length)) % 3 === 2 ? "DELETE" : "POST";
       const { status, body } = await api.http.send(method, `/api/users/${star.id}/follow`, { token: fan.accessToken });
       const outcome = status === 200 ? "200" : `${status} ${body.code}`;
@@ -156,7 +176,10 @@ describe("following", () => {
     const counted = async (): Promise<object> => {
       const answers = await Promise.all(
         Object.values(people).map(({ accessToken }, index) =>
-          apis[index % 2 === 0 ? 0 : 1].http.get<{ username: string; followersCount: number; followingCount: number }>("/api/users/me", accessToken),
+          apis[index % 2 === 0 ? 0 : 1].http.get<{ username: string; followersCount: number; followingCount: number }>(
+            "/api/users/me",
+            accessToken,
+          ),
         ),
       );
       return Object.fromEntries(answers.map(({ body }) => [body.username, [body.followersCount, body.followingCount]]));
@@ -164,7 +187,11 @@ describe("following", () => {
     const expected = Object.fromEntries(recount.map((one) => [one.username, [Number(one.followers), Number(one.following)]]));
     expect(await counted()).toEqual(expected);
     // The same when the worker has folded the changes into the bases.
-    await until(async () => Number((await onDatabase<{ left: string }>(database.adminUrl, "select count(*) as left from count_deltas"))[0]?.left) === 0, { withinMs: 20_000, what: "the fold" });
+    await until(
+      async () =>
+        Number((await onDatabase<{ left: string }>(database.adminUrl, "select count(*) as left from count_deltas"))[0]?.left) === 0,
+      { withinMs: 20_000, what: "the fold" },
+    );
     expect(await counted()).toEqual(expected);
   });
 

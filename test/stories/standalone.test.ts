@@ -40,7 +40,8 @@ function postgresOn(folder: string): readonly string[] {
 describe("a first start", () => {
   it("says where everything is, and the first admin's password", async () => {
     const { output } = service.program;
-    for (const path of ["/api", "/docs", "/graphql", "/socket.io", "/mailbox", "/health/services"]) expect(output).toContain(`http://localhost:${service.port}${path}`);
+    for (const path of ["/api", "/docs", "/graphql", "/socket.io", "/mailbox", "/health/services"])
+      expect(output).toContain(`http://localhost:${service.port}${path}`);
     adminPassword = /admin, password (\S+)/.exec(output)?.[1] ?? "";
     expect(adminPassword.length).toBeGreaterThanOrEqual(20);
     const admin = await logIn(service.http, "admin", adminPassword);
@@ -54,7 +55,18 @@ describe("a first start", () => {
   });
 
   it("answers the documents, the page and the health routes", async () => {
-    const paths = ["/openapi.json", "/asyncapi.json", "/docs", "/mailbox", "/health", "/health/ready", "/health/services", "/health/metrics", "/metrics", "/.well-known/jwks.json"];
+    const paths = [
+      "/openapi.json",
+      "/asyncapi.json",
+      "/docs",
+      "/mailbox",
+      "/health",
+      "/health/ready",
+      "/health/services",
+      "/health/metrics",
+      "/metrics",
+      "/.well-known/jwks.json",
+    ];
     const statuses = await Promise.all(paths.map(async (path) => [path, (await service.http.get(path)).status]));
     expect(statuses).toEqual(paths.map((path) => [path, 200]));
   });
@@ -64,10 +76,22 @@ describe("the first requests of a newcomer", () => {
   let token: string;
 
   it("register, log in, read the own profile", async () => {
-    const registered = await service.http.post<SignedInBody>("/api/auth/register", { email: "john@example.com", username: "johnny", password: "securepass" });
+    const registered = await service.http.post<SignedInBody>("/api/auth/register", {
+      email: "john@example.com",
+      username: "johnny",
+      password: "securepass",
+    });
     expect([registered.status, registered.body.user.username]).toEqual([201, "johnny"]);
-    const login = await service.http.post<SignedInBody & { tokenType: string; expiresIn: number }>("/api/auth/login", { emailOrUsername: "johnny", password: "securepass" });
-    expect(login.body).toMatchObject({ tokenType: "Bearer", expiresIn: 900, user: { email: "john@example.com" }, session: { current: true } });
+    const login = await service.http.post<SignedInBody & { tokenType: string; expiresIn: number }>("/api/auth/login", {
+      emailOrUsername: "johnny",
+      password: "securepass",
+    });
+    expect(login.body).toMatchObject({
+      tokenType: "Bearer",
+      expiresIn: 900,
+      user: { email: "john@example.com" },
+      session: { current: true },
+    });
     token = login.body.accessToken;
     const me = await service.http.get("/api/users/me", token);
     expect(me.body).toMatchObject({ id: registered.body.user.id, username: "johnny", followersCount: 0, followingCount: 0 });
@@ -76,14 +100,27 @@ describe("the first requests of a newcomer", () => {
   it("ask GraphQL for somebody, and search", async () => {
     const jane = await registerPerson(service.http, "janet");
     await service.http.post(`/api/users/${jane.id}/follow`, undefined, token);
-    const user = await service.http.graphql("query One($id: ID!) { user(id: $id) { id username displayName avatarUrl followersCount followingCount } }", token, { id: jane.id });
-    expect(user.body).toEqual({ data: { user: { id: jane.id, username: "janet", displayName: "janet", avatarUrl: null, followersCount: 1, followingCount: 0 } } });
+    const user = await service.http.graphql(
+      "query One($id: ID!) { user(id: $id) { id username displayName avatarUrl followersCount followingCount } }",
+      token,
+      { id: jane.id },
+    );
+    expect(user.body).toEqual({
+      data: { user: { id: jane.id, username: "janet", displayName: "janet", avatarUrl: null, followersCount: 1, followingCount: 0 } },
+    });
     const search = await service.http.graphql(
       "query Find($query: String!) { searchUsers(query: $query, pagination: { limit: 10 }) { data { id username displayName avatarUrl } pagination { total pages } } }",
       token,
       { query: "jan" },
     );
-    expect(search.body).toEqual({ data: { searchUsers: { data: [{ id: jane.id, username: "janet", displayName: "janet", avatarUrl: null }], pagination: { total: 1, pages: 1 } } } });
+    expect(search.body).toEqual({
+      data: {
+        searchUsers: {
+          data: [{ id: jane.id, username: "janet", displayName: "janet", avatarUrl: null }],
+          pagination: { total: 1, pages: 1 },
+        },
+      },
+    });
   });
 
   it("connect a socket, which is told of a follower", async () => {
@@ -105,7 +142,11 @@ describe("a second start on the same folder", () => {
     using onSecond = await second.socket(bob.accessToken);
     expect((await service.http.get("/api/users/me", bob.accessToken)).status).toBe(200);
 
-    const decision = await second.http.post(`/api/moderation/users/${bob.id}/restrictions`, { kind: "ban", reason: "spam" }, admin.accessToken);
+    const decision = await second.http.post(
+      `/api/moderation/users/${bob.id}/restrictions`,
+      { kind: "ban", reason: "spam" },
+      admin.accessToken,
+    );
     expect(decision.status).toBe(201);
     await Promise.all([onFirst.closes(1_000), onSecond.closes(1_000)]);
     expect((await service.http.get("/api/users/me", bob.accessToken)).body.code).toBe("account.restricted");
