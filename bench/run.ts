@@ -30,25 +30,27 @@ if (unknown.length > 0 || process.platform !== "linux") {
   process.exit(2);
 }
 
-await using ground = await openGround(values.quick ? QUICK : FULL);
-const on = { machine: machine(ground.postgresVersion), quick: values.quick };
-leaveOnSignal(ground);
+let ground: Ground | undefined;
+leaveOnSignal();
+await using opened = await openGround(values.quick ? QUICK : FULL);
+ground = opened;
+const on = { machine: machine(opened.postgresVersion), quick: values.quick };
 console.log(`Node ${on.machine.node}, PostgreSQL ${on.machine.postgres}, ${on.machine.cores} × ${on.machine.cpu}, load ${on.machine.load.toFixed(2)}`);
 await mkdir(RESULTS, { recursive: true });
 for (const scenario of chosen) {
-  await using bench = new Bench(ground);
+  await using bench = new Bench(opened);
   const outcome = await scenario.run(bench);
   console.log(tableOf(scenario, outcome));
   await writeFile(`${RESULTS}${scenario.name}.json`, `${JSON.stringify(resultOf(scenario, outcome, on), undefined, 2)}\n`);
 }
 
-/** Every program ends when its channel to us closes; PostgreSQL and the folder are waited for. */
-function leaveOnSignal(open: Ground): void {
-  let leaving = false;
+/** Every program ends when its channel to us closes, PostgreSQL with its folder too; where it is up already that is waited for. */
+function leaveOnSignal(): void {
+  let isLeaving = false;
   const leave = (): void => {
-    if (leaving) return;
-    leaving = true;
-    void Promise.resolve(open[Symbol.asyncDispose]()).finally(() => process.exit(130));
+    if (isLeaving) return;
+    isLeaving = true;
+    void Promise.resolve(ground?.[Symbol.asyncDispose]()).finally(() => process.exit(130));
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, leave);
   leaveWithParent(leave);

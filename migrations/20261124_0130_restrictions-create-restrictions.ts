@@ -36,9 +36,11 @@ export async function up(knex: Knex): Promise<void> {
       where end_announced_at is null and lifted_at is null and expires_at is not null;
 
     -- What the restrictions of one account say at this moment, and until when that holds. The strictest wins.
+    -- A function with a setting of its own is not inlined, and that is wanted: it is called for the few accounts whose standing is
+    -- past its time, but inlined its plan was part of every statement that reads a standing, and set up each time: 25 µs of 75.
     create function user_standing(target uuid)
     returns table (status text, limited text[], valid_until timestamptz, sessions_valid_from timestamptz)
-    language sql stable as $$
+    language sql stable set search_path from current as $$
       with mine as (
         select r.*,
           r.lifted_at is null and (r.expires_at is null or r.expires_at > statement_timestamp()) as standing,
@@ -65,10 +67,10 @@ export async function up(knex: Knex): Promise<void> {
       from mine
     $$;
 
-    -- Of the restrictions in force at this moment the one to tell about: the strictest, then the one that ends last.
+    -- Of the restrictions in force at this moment the one to tell about: the strictest, then the one that ends last. Not inlined, as above.
     create function strictest_restriction(target uuid)
     returns table (kind text, reason text, message text, starts_at timestamptz, expires_at timestamptz, capabilities text[])
-    language sql stable as $$
+    language sql stable set search_path from current as $$
       select r.kind, r.reason, r.message, r.starts_at, r.expires_at, r.capabilities
       from restrictions r
       where r.user_id = target and r.lifted_at is null and r.starts_at <= statement_timestamp()

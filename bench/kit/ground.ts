@@ -1,6 +1,6 @@
 /** What all scenarios of a run share: a PostgreSQL of its own with a template of every database, and the keys. */
 
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -29,7 +29,7 @@ export interface Postgres {
   readonly pid: number;
 }
 
-/** Disposal ends the server and removes the folder. */
+/** Disposal ends the server, which removes the folder. */
 export interface Ground extends AsyncDisposable {
   readonly pace: Pace;
   readonly folder: string;
@@ -41,12 +41,11 @@ export interface Ground extends AsyncDisposable {
 export async function openGround(pace: Pace): Promise<Ground> {
   await using opening = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "user-service-bench-"));
-  opening.defer(() => rm(folder, { recursive: true, force: true }));
   const ring = generateKeyRing();
   await mkdir(join(folder, "data", "secrets"), { recursive: true, mode: 0o700 });
   await writeFile(join(folder, "data", "secrets", "signing-keys"), ring, { mode: 0o600 });
   const entry = "bench/programs/postgres.ts";
-  const server = opening.use(await Program.start({ entry, args: [join(folder, "postgres")], logFile: join(folder, "postgres.log") }));
+  const server = opening.use(await Program.start({ entry, args: [folder], logFile: join(folder, "postgres.log") }));
   const postgres = await server.call<Postgres>("where");
   const postgresVersion = await makeTemplate(postgres, pace.people);
   const owned = opening.move();

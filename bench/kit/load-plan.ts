@@ -8,8 +8,6 @@ export interface Script {
   readonly requests: readonly RequestText[];
   /** Each request is a refresh whose answer holds the token of the next one in its place. */
   readonly refreshes?: boolean;
-  /** Send each request once; a run ends when they are used up. */
-  readonly once?: boolean;
 }
 
 /** One run of a script. */

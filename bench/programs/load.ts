@@ -12,7 +12,6 @@ interface Loaded {
   readonly requests: Buffer[];
   readonly texts: readonly RequestText[];
   readonly refreshes: boolean;
-  readonly once: boolean;
   next: number;
 }
 
@@ -26,7 +25,6 @@ answerCalls({
       requests: script.requests.map(httpRequest),
       texts: script.requests,
       refreshes: script.refreshes === true,
-      once: script.once === true,
       next: 0,
     });
   },
@@ -89,11 +87,7 @@ class Run {
   }
 
   async #saturate(connection: HttpConnection, endMs: number): Promise<void> {
-    while (systemClock.monotonicMs() < endMs && this.#broken < 100) {
-      const index = this.#take();
-      if (index === undefined) return;
-      await this.#send(connection, index);
-    }
+    while (systemClock.monotonicMs() < endMs && this.#broken < 100) await this.#send(connection, this.#take());
   }
 
   /** A request that finds no free connection waits for one, and its waiting counts. */
@@ -106,10 +100,8 @@ class Run {
     let begun = 0;
     const begin = (): void => {
       const connection = idle.pop();
-      const index = connection === undefined ? undefined : this.#take();
-      const sentMs = connection === undefined ? undefined : due.shift();
-      if (connection === undefined || index === undefined || sentMs === undefined) return;
-      const sending = this.#send(connection, index, sentMs).then(() => {
+      if (connection === undefined) return;
+      const sending = this.#send(connection, this.#take(), due.shift()).then(() => {
         running.delete(sending);
         idle.push(connection);
         if (due.length > 0) begin();
@@ -127,10 +119,8 @@ class Run {
     while (running.size > 0) await Promise.all(running);
   }
 
-  #take(): number | undefined {
-    const { requests, once } = this.#script;
-    if (once && this.#script.next >= requests.length) return undefined;
-    const index = this.#script.next % requests.length;
+  #take(): number {
+    const index = this.#script.next % this.#script.requests.length;
     this.#script.next += 1;
     return index;
   }

@@ -1,6 +1,7 @@
-/** `postgres.ts <folder>`: an embedded PostgreSQL as `npm start` runs it, fsync on; ends, with its folder, when the bench ends. */
+/** `postgres.ts <folder of the run>`: an embedded PostgreSQL as `npm start` runs it, fsync on. When the bench ends, be it killed, this ends too and takes the folder along. */
 
 import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { startEmbeddedPostgres } from "#src/embedded/embedded-postgres";
 import { silentLog } from "#src/kernel/log";
 import { answerCalls } from "../kit/rpc.ts";
@@ -9,7 +10,7 @@ const folder = process.argv[2] ?? "";
 // The bench tells us when to leave; a signal to everybody must not take the server from under its last statements.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 
-const starting = startEmbeddedPostgres({ dataDir: folder, log: silentLog, supervise: false });
+const starting = startEmbeddedPostgres({ dataDir: join(folder, "postgres"), log: silentLog, supervise: false });
 answerCalls(
   {
     where: async () => {
@@ -19,6 +20,7 @@ answerCalls(
   },
   async () => {
     await (await starting).stop();
-    await rm(folder, { recursive: true, force: true });
+    // Programs of the run may still be writing their last lines.
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   },
 );

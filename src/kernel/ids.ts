@@ -1,7 +1,7 @@
 /** Branded identifiers and UUID v7 (RFC 9562, section 5.7). */
 
-import { randomFillSync } from "node:crypto";
 import type { Clock } from "./clock.ts";
+import { randomBytes } from "./random.ts";
 
 declare const brand: unique symbol;
 type Branded<Name extends string> = string & { readonly [brand]: Name };
@@ -9,21 +9,9 @@ type Branded<Name extends string> = string & { readonly [brand]: Name };
 export type UserId = Branded<"UserId">;
 export type SessionId = Branded<"SessionId">;
 
-const pool = Buffer.alloc(4096);
-let poolUsed = pool.length;
-
-function randomBytesFromPool(length: number): Buffer {
-  if (poolUsed + length > pool.length) {
-    randomFillSync(pool);
-    poolUsed = 0;
-  }
-  poolUsed += length;
-  return pool.subarray(poolUsed - length, poolUsed);
-}
-
 /** A new UUID v7 in its 36-character form: 48 bits of Unix time in ms, then 74 random bits, so ids sort by time made. */
 export function newUuid(clock: Clock): string {
-  const bytes = Buffer.from(randomBytesFromPool(16));
+  const bytes = randomBytes(16);
   bytes.writeUIntBE(clock.now().getTime(), 0, 6);
   bytes[6] = 0x70 | ((bytes[6] ?? 0) & 0x0f);
   bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);

@@ -64,7 +64,7 @@ describe("SIGTERM under load", () => {
       expect(socket.closed?.reason).toBe("transport close");
     }
     // They come back spread over time.
-    const delays = new Set(hints.map((hint) => (hint?.payload as { reconnectAfterMs: number }).reconnectAfterMs));
+    const delays = new Set(hints.map((hint) => (hint?.payload as { reconnectAfterMs: number } | undefined)?.reconnectAfterMs));
     expect(delays.size).toBeGreaterThan(SOCKETS / 2);
     const left =
       "select application_name from pg_stat_activity where datname = current_database() and application_name like 'user-service%'";

@@ -123,12 +123,18 @@ describe("the first requests of a newcomer", () => {
     });
   });
 
-  it("connect a socket, which is told of a follower", async () => {
+  it("connect a socket, which is told of a follower and of who comes and goes", async () => {
     using socket = await service.socket(token);
     const me = await service.http.get<{ id: string }>("/api/users/me", token);
     const jane = await logIn(service.http, "janet");
     await service.http.post(`/api/users/${me.body.id}/follow`, undefined, jane.accessToken);
     expect(await socket.tells("user:followed")).toMatchObject({ followerId: jane.id, followeeId: me.body.id });
+    expect(await socket.ask("presence:watch", { userIds: [jane.id] })).toMatchObject({
+      ok: true,
+      data: { statuses: [{ userId: jane.id, status: "offline" }] },
+    });
+    using _hers = await service.socket(jane.accessToken);
+    expect(await socket.tells("user:status")).toMatchObject({ userId: jane.id, status: "online" });
   });
 });
 

@@ -115,7 +115,7 @@ async function startNode(redisUrl?: string): Promise<Node> {
 
 interface Client {
   readonly socket: Socket;
-  /** What `user:status` told, in order. */
+  /** What `user:status` told, in order, and as clients are to take it: of each user only what is newer. */
   readonly told: StatusView[];
   readonly ask: (
     event: string,
@@ -128,7 +128,10 @@ async function connect(node: Node, token: string): Promise<Client> {
   const socket = io(`http://127.0.0.1:${node.port}`, { auth: { token }, transports: ["websocket"], reconnection: false, forceNew: true });
   closers.push(() => void socket.disconnect());
   const told: StatusView[] = [];
-  socket.on("user:status", (status: StatusView) => told.push(status));
+  socket.on("user:status", (status: StatusView) => {
+    const known = told.findLast(({ userId }) => userId === status.userId);
+    if (status.seq > (known?.seq ?? 0)) told.push(status);
+  });
   await new Promise<void>((resolve, reject) => {
     socket.once("connect", resolve);
     socket.once("connect_error", reject);

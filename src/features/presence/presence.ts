@@ -126,10 +126,12 @@ export class Presence {
     const wasKnown = await inTx(db, (tx) => statements.renewLease(tx, this.#podId, this.#timings.leaseMs));
     if (!wasKnown) {
       // Those whom no process speaks for by then are offline.
-      if (this.#isRegistered) this.#resyncAtMs = clock.monotonicMs() + this.#timings.leaseMs;
+      if (this.#isRegistered) {
+        this.#resyncAtMs = clock.monotonicMs() + this.#timings.leaseMs;
+        this.#snapshot = undefined;
+      }
       this.#isRegistered = true;
       this.#local.rewriteAll();
-      this.#snapshot = undefined;
     }
     await inTx(db, (tx) => buryDeadPods(tx));
     if (this.#resyncAtMs !== undefined && clock.monotonicMs() >= this.#resyncAtMs) await this.#resync();
@@ -158,13 +160,17 @@ export class Presence {
   #tellChanges(): Promise<void> {
     const told = this.#telling.then(async () => {
       const { db } = this.#needs;
-      if (this.#snapshot === undefined) {
+      const since = this.#snapshot;
+      if (since === undefined) {
+        // Where the reading begins (anew), what changed just before would not be told: everybody watched is told of.
         this.#snapshot = await statements.currentSnapshot(db);
+        await this.#tell(this.#watchers?.watched() ?? []);
         return;
       }
-      const { userIds, snapshot } = await statements.selectChanged(db, this.#snapshot);
+      const { userIds, snapshot } = await statements.selectChanged(db, since);
       await this.#tell(userIds.filter((userId) => this.#watchers?.isWatched(userId)));
-      this.#snapshot = snapshot;
+      // Unless the database was found to be another one meanwhile.
+      if (this.#snapshot === since) this.#snapshot = snapshot;
     });
     this.#telling = told.catch(() => {});
     return told;
@@ -173,7 +179,8 @@ export class Presence {
   async #tell(userIds: readonly string[]): Promise<void> {
     for (let start = 0; start < userIds.length; start += BATCH) {
       const found = await statements.selectPresence(this.#needs.db, userIds.slice(start, start + BATCH));
-      for (const row of found) this.#watchers?.tell(statusView(row));
+      // Without a state yet nothing is known of them: they may be about to be written again.
+      for (const row of found) if (row.seq > 0) this.#watchers?.tell(statusView(row));
     }
   }
 

@@ -10,7 +10,7 @@ import { Problem } from "#src/kernel/problem";
 import { decide, type Viewer } from "#src/policy/decide";
 import { refuse } from "./profiles.errors.ts";
 import type { ProfileChange } from "./profiles.schemas.ts";
-import { selectMe, selectStanding, type MeRow, type StandingRow } from "./profiles.sql.ts";
+import { selectMany, selectMe, selectStanding, type MeRow, type StandingRow } from "./profiles.sql.ts";
 import { meView, type MeView } from "./profiles.views.ts";
 
 interface Needs {
@@ -36,7 +36,7 @@ export async function updateProfile(
   return await inTx(deps.db, async (tx) => {
     // Line 2 of the lock order, before anything is read: two changes at once come one after the other.
     await lockSubject(tx, userId);
-    const [me, standing] = [await selectMe(tx, userId), await selectStanding(tx, userId)];
+    const [me, standing] = [(await selectMany(tx, [userId])).get(userId), await selectStanding(tx, userId)];
     if (me === undefined || standing === undefined) throw new Problem(userNotFound);
     refuse(decide(viewerOf(me, standing), { id: userId, ...standing }, { blocked: false }, "edit_profile"));
     const wanted = merge(me, input.change);
@@ -53,7 +53,7 @@ export async function updateProfile(
       },
     });
     await writeProfile(tx, userId, wanted);
-    const changed = await selectMe(tx, userId);
+    const changed = (await selectMany(tx, [userId])).get(userId);
     if (changed === undefined) throw new Error("the profile just written is not there");
     return meView(changed);
   });

@@ -1,12 +1,13 @@
 /** Access tokens: JWT ES256, `typ: at+jwt` (RFC 9068), 15 minutes; verified ones are remembered by their SHA-256. */
 
-import { hash, randomBytes, type KeyObject } from "node:crypto";
+import { hash, type KeyObject } from "node:crypto";
 import jwt from "jsonwebtoken";
 import { LRUCache } from "lru-cache";
 import type { Role } from "#src/kernel/actor";
 import type { Clock } from "#src/kernel/clock";
 import { isUuid } from "#src/kernel/ids";
 import { Problem } from "#src/kernel/problem";
+import { randomBytes } from "#src/kernel/random";
 import type { KeyRing } from "./key-ring.ts";
 import { tokenExpired, tokenInvalid } from "./sessions.errors.ts";
 

@@ -1,6 +1,14 @@
 /** The keys that sign access tokens (ES256) and authenticate refresh tokens (HMAC). Read once at start. */
 
-import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, type JsonWebKey, type KeyObject } from "node:crypto";
+import {
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  generateKeyPairSync,
+  randomBytes,
+  type JsonWebKey,
+  type KeyObject,
+} from "node:crypto";
 import { z } from "zod";
 
 /** A pair that signs and verifies access tokens. */
@@ -13,7 +21,7 @@ export interface AccessKey {
 /** A key under which refresh tokens carry their MAC. */
 export interface RefreshKey {
   readonly kid: string;
-  readonly secret: Buffer;
+  readonly secret: KeyObject;
 }
 
 /** Newest first: the first signs, the others are still accepted. */
@@ -68,7 +76,7 @@ function readAccessKey(key: { kid: string; pkcs8: string }): AccessKey {
 function readRefreshKey(key: { kid: string; secret: string }): RefreshKey {
   const secret = Buffer.from(key.secret, "base64");
   if (secret.length < 32) throw new Error(`refresh key ${key.kid} is shorter than 32 bytes`);
-  return { kid: key.kid, secret };
+  return { kid: key.kid, secret: createSecretKey(secret) };
 }
 
 /** The public halves as a JWK Set (RFC 7517) for `/.well-known/jwks.json`. */

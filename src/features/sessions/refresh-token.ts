@@ -3,7 +3,18 @@
  * is stored sealed under a key that only the bearer of its parent can derive, so a copy of the database gives no token.
  */
 
-import { createCipheriv, createDecipheriv, createHmac, hash, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  hash,
+  hkdfSync,
+ 
+  timingSafeEqual,
+  type KeyObject,
+} from "node:crypto";
+import { randomBytes } from "#src/kernel/random";
 import type { KeyRing } from "./key-ring.ts";
 
 /** A token whose MAC was right: we made it, whatever became of its session. */
@@ -51,7 +62,7 @@ export function createRefreshTokens(ring: KeyRing): RefreshTokens {
   };
 }
 
-function mac(secret: Buffer, kid: string, payload: Buffer): Buffer {
+function mac(secret: KeyObject, kid: string, payload: Buffer): Buffer {
   return createHmac("sha256", secret).update(`refresh:${kid}:`).update(payload).digest();
 }
 
@@ -71,8 +82,9 @@ function hashOf(text: string): Buffer {
   return hash("sha256", text, "buffer");
 }
 
-function sealingKey(parent: string): Buffer {
-  return Buffer.from(hkdfSync("sha256", parent, "", "user-service refresh successor", 32));
+/** As a key object, here and above: handed a buffer, Node first finds out at length that it is none. */
+function sealingKey(parent: string): KeyObject {
+  return createSecretKey(Buffer.from(hkdfSync("sha256", parent, "", "user-service refresh successor", 32)));
 }
 
 /** Seals a successor for the bearer of `parent`: AES-256-GCM, nonce first, tag last. */

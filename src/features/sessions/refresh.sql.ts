@@ -1,7 +1,9 @@
 /** The statements of rotation. `refresh_tokens` has one row a session: the newest token and its two predecessors. */
 
+import { batched } from "#src/db/coalesce";
+import { isRetryable } from "#src/db/errors";
 import type { Db } from "#src/db/pool";
-import { affected, row, sql } from "#src/db/sql";
+import { affected, row, rows, sql } from "#src/db/sql";
 import type { Tx } from "#src/db/tx";
 import type { Role } from "#src/kernel/actor";
 
@@ -16,36 +18,77 @@ export async function insertRefreshToken(tx: Tx, token: { readonly sessionId: st
   await affected(tx, sql`insert into refresh_tokens (session_id, token_hash) values (${token.sessionId}::uuid, ${token.hash})`);
 }
 
+/** A presented token and what shall follow it. */
+export interface Rotation {
+  readonly sessionId: string;
+  readonly hash: Buffer;
+  readonly successorHash: Buffer;
+  readonly sealed: Buffer;
+}
+
 /**
- * One statement, so one of many at once makes the successor: the others wait for the row, find another hash in it and
- * change nothing. Everything that must stand is in the statement, and no indexed column changes, so the update stays in
- * its page. `last_seen_at` is written at most once a minute.
+ * Rotates, or gives nothing to whom did not win. Atomic: of many at once that present one token one makes the successor; the
+ * others wait for the row, find another hash in it and change nothing. Rotations asked for at the same moment share a statement.
  */
-export async function rotate(
-  db: Db,
-  change: { readonly sessionId: string; readonly hash: Buffer; readonly successorHash: Buffer; readonly sealed: Buffer },
-): Promise<Rotated | undefined> {
-  const won = await row<{ user_id: string; roles: Role[] }>(
+export const rotate = batched<Rotation, Rotated | undefined>(rotateMany);
+
+/**
+ * In order of sessions, so that two processes with the same sessions do not deadlock; should they all the same, PostgreSQL
+ * undoes one of the two and its rotations go one by one.
+ */
+async function rotateMany(db: Db, rotations: readonly Rotation[]): Promise<(Rotated | undefined)[]> {
+  const inOrder = rotations.toSorted((one, other) => (one.sessionId < other.sessionId ? -1 : 1));
+  try {
+    const won = await rotateTogether(db, inOrder);
+    return rotations.map((rotation) => won.get(rotation));
+  } catch (error) {
+    if (rotations.length === 1 || !isRetryable((error as Error).cause)) throw error;
+    const results: (Rotated | undefined)[] = [];
+    for (const rotation of rotations) results.push((await rotateTogether(db, [rotation])).get(rotation));
+    return results;
+  }
+}
+
+/**
+ * Everything that must stand is in the statement, and no indexed column changes, so each update stays in its page.
+ * `last_seen_at` is written at most once a minute, and not where somebody holds the session's row: one frozen transaction
+ * must not keep others waiting here.
+ */
+async function rotateTogether(db: Db, rotations: readonly Rotation[]): Promise<ReadonlyMap<Rotation, Rotated>> {
+  const won = await rows<{ place: number; user_id: string; roles: Role[] }>(
     db,
-    sql`with rotated as (
+    sql`with wanted as (
+          select * from unnest(${rotations.map((_, place) => place)}::integer[], ${rotations.map((one) => one.sessionId)}::uuid[],
+            ${rotations.map((one) => one.hash)}::bytea[], ${rotations.map((one) => one.successorHash)}::bytea[],
+            ${rotations.map((one) => one.sealed)}::bytea[]) as w (place, session_id, hash, successor_hash, sealed)
+        ), rotated as (
           update refresh_tokens r set
-            generation = r.generation + 1, token_hash = ${change.successorHash}, made_at = now(),
-            parent_hash = r.token_hash, sealed = ${change.sealed},
+            generation = r.generation + 1, token_hash = w.successor_hash, made_at = now(),
+            parent_hash = r.token_hash, sealed = w.sealed,
             grandparent_hash = r.parent_hash, parent_sealed = r.sealed
-          from sessions s
+          from wanted w
+          join sessions s on s.id = w.session_id
           join users u on u.id = s.user_id
           join user_standings st on st.user_id = s.user_id
-          where r.session_id = ${change.sessionId}::uuid and r.token_hash = ${change.hash} and s.id = r.session_id
+          where r.session_id = w.session_id and r.token_hash = w.hash
             and s.revoked_at is null and s.expires_at > now() and r.made_at > now() - interval '30 days'
             and st.status = 'active' and s.created_at > st.sessions_valid_from
-          returning s.id, s.user_id, u.roles, s.last_seen_at
+          returning w.place, s.id, s.user_id, u.roles, s.last_seen_at
         ), seen as (
-          update sessions s set last_seen_at = now() from rotated
-          where s.id = rotated.id and rotated.last_seen_at < now() - interval '1 minute'
+          update sessions s set last_seen_at = now()
+          where s.id in (
+            select due.id from sessions due join rotated on rotated.id = due.id
+            where rotated.last_seen_at < now() - interval '1 minute' for update of due skip locked
+          )
         )
-        select user_id, roles from rotated`,
+        select place, user_id, roles from rotated`,
   );
-  return won === undefined ? undefined : { userId: won.user_id, roles: won.roles };
+  return new Map(
+    won.flatMap(({ place, user_id: userId, roles }) => {
+      const rotation = rotations[place];
+      return rotation === undefined ? [] : [[rotation, { userId, roles }] as const];
+    }),
+  );
 }
 
 /** What is stored of a session's tokens, with ages in seconds by the database's clock. */
