@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { leaveWithParent } from "#src/main/leave-with-parent";
 import { Bench } from "./kit/bench.ts";
-import { FULL, QUICK, openGround, type Ground } from "./kit/ground.ts";
+import { FULL, QUICK, openGround, type Pace } from "./kit/ground.ts";
 import { machine } from "./kit/machine.ts";
 import { resultOf, tableOf } from "./kit/report.ts";
 import type { Scenario } from "./kit/scenario.ts";
@@ -30,28 +30,41 @@ if (unknown.length > 0 || process.platform !== "linux") {
   process.exit(2);
 }
 
-let ground: Ground | undefined;
-leaveOnSignal();
-await using opened = await openGround(values.quick ? QUICK : FULL);
-ground = opened;
-const on = { machine: machine(opened.postgresVersion), quick: values.quick };
-console.log(`Node ${on.machine.node}, PostgreSQL ${on.machine.postgres}, ${on.machine.cores} × ${on.machine.cpu}, load ${on.machine.load.toFixed(2)}`);
-await mkdir(RESULTS, { recursive: true });
-for (const scenario of chosen) {
-  await using bench = new Bench(opened);
-  const outcome = await scenario.run(bench);
-  console.log(tableOf(scenario, outcome));
-  await writeFile(`${RESULTS}${scenario.name}.json`, `${JSON.stringify(resultOf(scenario, outcome, on), undefined, 2)}\n`);
+const running = new AsyncDisposableStack();
+const leaving = leaveOnSignal();
+try {
+  await measureAll(chosen, values.quick ? QUICK : FULL);
+  await running.disposeAsync();
+} catch (error) {
+  // What breaks because it is being ended is no news.
+  if (leaving.hasBegun()) await new Promise(() => {});
+  await running.disposeAsync();
+  throw error;
 }
 
-/** Every program ends when its channel to us closes, PostgreSQL with its folder too; where it is up already that is waited for. */
-function leaveOnSignal(): void {
-  let isLeaving = false;
+async function measureAll(scenarios: readonly Scenario[], pace: Pace): Promise<void> {
+  const ground = running.use(await openGround(pace));
+  const on = { machine: machine(ground.postgresVersion), quick: pace.quick };
+  console.log(`Node ${on.machine.node}, PostgreSQL ${on.machine.postgres}, ${on.machine.cores} × ${on.machine.cpu}, load ${on.machine.load.toFixed(2)}`);
+  await mkdir(RESULTS, { recursive: true });
+  for (const scenario of scenarios) {
+    const bench = running.use(new Bench(ground));
+    const outcome = await scenario.run(bench);
+    await bench[Symbol.asyncDispose]();
+    console.log(tableOf(scenario, outcome));
+    await writeFile(`${RESULTS}${scenario.name}.json`, `${JSON.stringify(resultOf(scenario, outcome, on), undefined, 2)}\n`);
+  }
+}
+
+/** Ends what runs, in order. Killed, we cannot; then each program sees its channel to us close and ends by itself. */
+function leaveOnSignal(): { readonly hasBegun: () => boolean } {
+  let hasBegun = false;
   const leave = (): void => {
-    if (isLeaving) return;
-    isLeaving = true;
-    void Promise.resolve(ground?.[Symbol.asyncDispose]()).finally(() => process.exit(130));
+    if (hasBegun) return;
+    hasBegun = true;
+    void running.disposeAsync().finally(() => process.exit(130));
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, leave);
   leaveWithParent(leave);
+  return { hasBegun: () => hasBegun };
 }

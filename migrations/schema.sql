@@ -530,6 +530,7 @@ CREATE OR REPLACE FUNCTION public.strictest_restriction(target uuid)
  RETURNS TABLE(kind text, reason text, message text, starts_at timestamp with time zone, expires_at timestamp with time zone, capabilities text[])
  LANGUAGE sql
  STABLE
+ SET search_path TO '$user', 'public'
 AS $function$
       select r.kind, r.reason, r.message, r.starts_at, r.expires_at, r.capabilities
       from restrictions r
@@ -543,6 +544,7 @@ CREATE OR REPLACE FUNCTION public.user_standing(target uuid)
  RETURNS TABLE(status text, limited text[], valid_until timestamp with time zone, sessions_valid_from timestamp with time zone)
  LANGUAGE sql
  STABLE
+ SET search_path TO '$user', 'public'
 AS $function$
       with mine as (
         select r.*,

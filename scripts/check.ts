@@ -25,6 +25,8 @@ const OWNERS: Readonly<Record<string, string>> = {
   follow_counts: "features/graph",
   pods: "features/presence",
   connections: "features/presence",
+  presence_states: "features/presence",
+  last_seen: "features/presence",
   restrictions: "features/restrictions",
   outbox: "events",
   inbox: "events",

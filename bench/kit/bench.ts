@@ -58,6 +58,8 @@ export class Bench implements AsyncDisposable {
     await asAdmin(this.postgres, `create database ${name} template bench_template owner user_service strategy file_copy`);
     const url = withDatabase(this.postgres.url, name);
     const client = new pg.Client({ connectionString: url });
+    // Of a server that is ended under it; whoever asked something hears of it all the same.
+    client.on("error", () => {});
     await client.connect();
     this.#owned.defer(() => client.end());
     const settle = async (): Promise<void> => {

@@ -24,7 +24,10 @@ export function answerCalls(handlers: Readonly<Record<string, Handler>>, onEnd: 
         (error: unknown) => reply({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
       );
   });
-  process.once("disconnect", () => void Promise.resolve(onEnd()).finally(() => process.exit(0)));
+  const end = (): void => void Promise.resolve(onEnd()).finally(() => process.exit(0));
+  // The bench may have gone while we were being loaded.
+  if (process.connected) process.once("disconnect", end);
+  else end();
 }
 
 /** In the bench: calls a started process. */

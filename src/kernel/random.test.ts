@@ -10,7 +10,7 @@ describe("random bytes", () => {
   });
 
   it("use the whole range evenly enough", () => {
-    const counts = new Array<number>(256).fill(0);
+    const counts = Array.from({ length: 256 }, () => 0);
     for (const byte of Array.from({ length: 64 }, () => [...randomBytes(4096)]).flat()) counts[byte] = (counts[byte] ?? 0) + 1;
 
     // 1,024 expected each; seven standard deviations.

@@ -13,10 +13,10 @@ const FILES = ["scripts/start.js", "scripts/node24.js", "scripts/install.js", "s
 /** Stands in for the service: says who it is, ends as it is told. */
 const STANDALONE = `
 import { leaveWithParent } from "./leave-with-parent.ts";
-console.log("running as", process.pid, "with", process.argv.slice(2).join(" "));
 process.on("SIGTERM", () => { console.log("stopping"); process.exit(7); });
 leaveWithParent(() => { console.log("left alone"); process.exit(8); });
 setInterval(() => {}, 1000);
+console.log("running as", process.pid, "with", process.argv.slice(2).join(" "));
 `;
 
 /** Stands in for npm: "installs" the Node that runs the test, or does what FAKE_NPM says. */

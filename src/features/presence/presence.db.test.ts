@@ -45,8 +45,6 @@ interface Node {
   readonly realtime: Realtime;
   readonly presence: Presence;
   readonly port: number;
-  /** As a crash would: nothing of it is written any more. */
-  readonly crash: () => Promise<void>;
   readonly stop: () => Promise<void>;
 }
 
@@ -84,33 +82,17 @@ async function startNode(redisUrl?: string): Promise<Node> {
   presence.start(watchersAmong(realtime.pushes));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  let isStopped = false;
-  let isCrashed = false;
-  const end = async (beforeStop: () => Promise<void>): Promise<void> => {
-    if (isStopped) return;
-    isStopped = true;
-    await beforeStop();
+  let stopping: Promise<void> | undefined;
+  const stop = (): Promise<void> => (stopping ??= end());
+  const end = async (): Promise<void> => {
     await realtime.close();
     await presence.stop();
+    await closeDb(own);
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   };
-  const stop = (): Promise<void> => end(() => Promise.resolve());
-  closers.push(async () => {
-    await stop();
-    if (!isCrashed) await closeDb(own);
-  });
-  return {
-    realtime,
-    presence,
-    port: (server.address() as AddressInfo).port,
-    stop,
-    crash: () =>
-      end(() => {
-        isCrashed = true;
-        return closeDb(own);
-      }),
-  };
+  closers.push(stop);
+  return { realtime, presence, port: (server.address() as AddressInfo).port, stop };
 }
 
 interface Client {
@@ -268,11 +250,13 @@ describe("who may see it", () => {
     expect((await watcher.watch(bob))[0]?.status).toBe("online");
     await ban(bob);
     for (const client of [watcher, moderator]) expect((await client.watch(bob))[0]).toMatchObject({ status: "offline", lastSeenAt: null });
-    await connect(node, "bob/again");
+    const before = watcher.told.length;
+    const again = await connect(node, "bob/again");
+    await again.ask("presence:set", { status: "away" });
     await watcher.watch(cleo);
     await connect(node, "cleo");
     await isTold(watcher, cleo, "online");
-    expect(watcher.told.filter(({ userId, status }) => userId === bob.id && status !== "offline")).toEqual([]);
+    expect(watcher.told.slice(before).filter(({ userId, status }) => userId === bob.id && status !== "offline")).toEqual([]);
   });
 
   it("lets people who may not be seen look like people who are not there", async () => {
@@ -330,19 +314,39 @@ describe("what is kept", () => {
     expect((await seenAt())?.getTime()).toBeGreaterThan(second.getTime() + 60_000);
   });
 
-  it("ends the connections of a process that died together, and those of one that stopped after a grace", async () => {
-    const [one, dying, stopping] = [await startNode(), await startNode(), await startNode()];
+  it("ends the connections of a process that stopped, after a grace and together", async () => {
+    const [one, stopping] = [await startNode(), await startNode()];
     const { bob, cleo } = everybody;
     const watcher = await connect(one, "ann");
     await watcher.watch(bob, cleo);
-    await connect(dying, "bob");
+    await connect(stopping, "bob");
     await connect(stopping, "cleo");
     await until(() => watcher.told.length === 2);
-    await Promise.all([dying.crash(), stopping.stop()]);
+    await stopping.stop();
     await until(() => watcher.told.length === 4);
     expect(watcher.told.slice(2).map(({ status }) => status)).toEqual(["offline", "offline"]);
     expect(await rows(db, sql`select id from pods`)).toHaveLength(1);
     expect(await rows(db, sql`select id from connections`)).toHaveLength(1);
+  });
+
+  it("ends the connections of a process that died when its lease has run out, and not before", async () => {
+    const node = await startNode();
+    const { bob } = everybody;
+    const watcher = await connect(node, "ann");
+    const dead = newUuid(systemClock);
+    await affected(db, sql`insert into pods (id, lease_until) values (${dead}::uuid, now() + interval '1 hour')`);
+    await affected(
+      db,
+      sql`insert into connections (id, user_id, pod_id, status) values ('of-the-dead', ${bob.id}::uuid, ${dead}::uuid, 'online')`,
+    );
+    await affected(db, sql`insert into presence_states (user_id, status, seq) values (${bob.id}::uuid, 'online', 7)`);
+    expect((await watcher.watch(bob))[0]).toMatchObject({ status: "online", seq: 7 });
+    const renewals = (): Promise<{ lease_until: Date }[]> => rows(db, sql`select lease_until from pods where id <> ${dead}::uuid`);
+    const [before] = await renewals();
+    await until(async () => ((await renewals())[0]?.lease_until ?? 0) > (before?.lease_until ?? 0));
+    expect(await stored(bob)).toBe("online");
+    await affected(db, sql`update pods set lease_until = now() where id = ${dead}::uuid`);
+    await isTold(watcher, bob, "offline");
   });
 
   it("writes everything again when the unlogged tables were emptied, and tells of those who are gone", async () => {
@@ -354,7 +358,7 @@ describe("what is kept", () => {
     await connect(one, "cleo");
     await until(() => watcher.told.length === 2);
     const seqs = new Map(watcher.told.map(({ userId, seq }) => [userId, seq]));
-    await dying.crash();
+    await dying.stop();
     await affected(db, sql`truncate pods, connections, presence_states`);
     await isTold(watcher, bob, "offline");
     await until(async () => (await stored(ann)) === "online" && (await stored(cleo)) === "online");

@@ -10,7 +10,6 @@ import {
   createSecretKey,
   hash,
   hkdfSync,
- 
   timingSafeEqual,
   type KeyObject,
 } from "node:crypto";
