@@ -26,7 +26,11 @@ const chosen = positionals.length === 0 ? SCENARIOS : SCENARIOS.filter(({ name }
 const unknown = positionals.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));
 if (unknown.length > 0 || process.platform !== "linux") {
   const names = SCENARIOS.map(({ name, summary }) => `  ${name.padEnd(16)}${summary}`).join("\n");
-  console.error(process.platform === "linux" ? `No scenario ${unknown.join(", ")}. There are:\n${names}` : "The bench reads CPU and memory from /proc: Linux only.");
+  console.error(
+    process.platform === "linux"
+      ? `No scenario ${unknown.join(", ")}. There are:\n${names}`
+      : "The bench reads CPU and memory from /proc: Linux only.",
+  );
   process.exit(2);
 }
 
@@ -45,7 +49,9 @@ try {
 async function measureAll(scenarios: readonly Scenario[], pace: Pace): Promise<void> {
   const ground = running.use(await openGround(pace));
   const on = { machine: machine(ground.postgresVersion), quick: pace.quick };
-  console.log(`Node ${on.machine.node}, PostgreSQL ${on.machine.postgres}, ${on.machine.cores} × ${on.machine.cpu}, load ${on.machine.load.toFixed(2)}`);
+  console.log(
+    `Node ${on.machine.node}, PostgreSQL ${on.machine.postgres}, ${on.machine.cores} × ${on.machine.cpu}, load ${on.machine.load.toFixed(2)}`,
+  );
   await mkdir(RESULTS, { recursive: true });
   for (const scenario of scenarios) {
     const bench = running.use(new Bench(ground));

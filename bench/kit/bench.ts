@@ -102,7 +102,11 @@ export class Bench implements AsyncDisposable {
   /** Any program of the bench, ended with it. */
   async program(
     entry: string,
-    options: { readonly args?: readonly string[]; readonly env?: Readonly<Record<string, string>>; readonly nodeArgs?: readonly string[] } = {},
+    options: {
+      readonly args?: readonly string[];
+      readonly env?: Readonly<Record<string, string>>;
+      readonly nodeArgs?: readonly string[];
+    } = {},
   ): Promise<Program> {
     this.#programs += 1;
     const logFile = join(this.folder, `program-${databases}-${this.#programs}.log`);
@@ -131,4 +135,3 @@ export class Bench implements AsyncDisposable {
     };
   }
 }
-

@@ -31,7 +31,9 @@ export class LoadProcess {
     const result = await this.run(plan);
     const answered = Object.values(result.statuses).reduce((sum, count) => sum + count, 0);
     if (result.broken > 0 || answered !== result.served || result.served === 0) {
-      throw new Error(`${plan.script}: not all requests were served: ${JSON.stringify(result.statuses)}, ${result.broken} without answer; ${result.refusal ?? ""}`);
+      throw new Error(
+        `${plan.script}: not all requests were served: ${JSON.stringify(result.statuses)}, ${result.broken} without answer; ${result.refusal ?? ""}`,
+      );
     }
     return result;
   }

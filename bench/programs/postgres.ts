@@ -19,8 +19,11 @@ answerCalls(
     },
   },
   async () => {
-    await (await starting).stop();
-    // Programs of the run may still be writing their last lines.
-    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    try {
+      await (await starting).stop();
+    } finally {
+      // Programs of the run may still be writing their last lines.
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    }
   },
 );

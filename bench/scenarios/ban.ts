@@ -80,7 +80,8 @@ async function banned(stage: Stage, victim: number): Promise<Ban> {
   if (closings.stillOpen > 0) throw new Error(`${closings.stillOpen} connections were still open ${CLOSED_WITHIN_MS} ms after the ban`);
   const hammered = await Promise.all(hammering);
   for (const { statuses, broken } of hammered) {
-    if (statuses["403"] === undefined || broken > 0) throw new Error(`the banned were not refused: ${JSON.stringify(statuses)}, ${broken} broken`);
+    if (statuses["403"] === undefined || broken > 0)
+      throw new Error(`the banned were not refused: ${JSON.stringify(statuses)}, ${broken} broken`);
   }
   return {
     answeredMs,

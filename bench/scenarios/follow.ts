@@ -30,16 +30,18 @@ export const follow: Scenario = {
     const bothWays = (followee: (follower: number) => number): RequestText[] => [...each("POST", followee), ...each("DELETE", followee)];
     await load.learn({ name: "hot", requests: bothWays(() => HOT) });
     await load.learn({ name: "spread", requests: bothWays((follower) => HOT + follower) });
-    const side = (script: string) => async (durationMs: number): Promise<Measured> => {
-      const { result, serviceMs, postgresMs } = await withCpu(bench, [api.pid, worker.pid], async () => {
-        const served = await load.served({ script, port: api.port, connections: CONNECTIONS, durationMs });
-        await drained(database);
-        return served;
-      });
-      const { rate, served: count, latency } = result;
-      const rssMb = rssBytes(api.pid) / 2 ** 20;
-      return { rate, count, latency, serviceCpuMs: serviceMs / count, postgresCpuMs: postgresMs / count, rssMb };
-    };
+    const side =
+      (script: string) =>
+      async (durationMs: number): Promise<Measured> => {
+        const { result, serviceMs, postgresMs } = await withCpu(bench, [api.pid, worker.pid], async () => {
+          const served = await load.served({ script, port: api.port, connections: CONNECTIONS, durationMs });
+          await drained(database);
+          return served;
+        });
+        const { rate, served: count, latency } = result;
+        const rssMb = rssBytes(api.pid) / 2 ** 20;
+        return { rate, count, latency, serviceCpuMs: serviceMs / count, postgresCpuMs: postgresMs / count, rssMb };
+      };
     const sides = await takeTurns(bench, { hot: side("hot"), spread: side("spread") });
     return {
       sides,

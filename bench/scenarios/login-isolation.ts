@@ -33,7 +33,11 @@ export const loginIsolation: Scenario = {
     const { requests } = await peopleWhoLogIn(database);
     await database.settle();
     const stage = { bench, api: await bench.api(database), reader: await bench.load(), crowd: await bench.load() };
-    const reads = Array.from({ length: SESSIONS }, (_, number) => ({ method: "GET", path: "/api/users/me", token: bench.token(number + 1) }));
+    const reads = Array.from({ length: SESSIONS }, (_, number) => ({
+      method: "GET",
+      path: "/api/users/me",
+      token: bench.token(number + 1),
+    }));
     await stage.reader.learn({ name: "me", requests: reads });
     await stage.crowd.learn({ name: "login", requests });
     return await play(stage);
@@ -56,7 +60,8 @@ async function play(stage: Stage): Promise<Outcome> {
     sides.flood.push(flood.measured);
     floods.push(flood.logins);
   }
-  const worse = (than: readonly Measured[]): number[] => than.map(({ latency }, round) => (latency?.p99 ?? 0) / (sides.idle[round]?.latency?.p99 ?? 0));
+  const worse = (than: readonly Measured[]): number[] =>
+    than.map(({ latency }, round) => (latency?.p99 ?? 0) / (sides.idle[round]?.latency?.p99 ?? 0));
   const refused = floods.map(({ statuses }) => statuses["503"] ?? 0);
   return {
     sides,

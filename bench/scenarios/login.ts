@@ -51,7 +51,14 @@ export const login: Scenario = {
     );
     return {
       sides,
-      figures: [{ name: "login ÷ hash floor, rate", unit: "×", values: ratios(sides.login, sides.floor, rateOf), target: { is: "at least", bound: 0.93 } }],
+      figures: [
+        {
+          name: "login ÷ hash floor, rate",
+          unit: "×",
+          values: ratios(sides.login, sides.floor, rateOf),
+          target: { is: "at least", bound: 0.93 },
+        },
+      ],
     };
   },
 };

@@ -38,8 +38,18 @@ export const me: Scenario = {
     return {
       sides,
       figures: [
-        { name: "cached token ÷ floor, rate", unit: "×", values: ratios(sides.cached, sides.floor, rateOf), target: { is: "at least", bound: 1.2 } },
-        { name: "fresh token ÷ floor, rate", unit: "×", values: ratios(sides.fresh, sides.floor, rateOf), target: { is: "at least", bound: 0.7 } },
+        {
+          name: "cached token ÷ floor, rate",
+          unit: "×",
+          values: ratios(sides.cached, sides.floor, rateOf),
+          target: { is: "at least", bound: 1.2 },
+        },
+        {
+          name: "fresh token ÷ floor, rate",
+          unit: "×",
+          values: ratios(sides.fresh, sides.floor, rateOf),
+          target: { is: "at least", bound: 0.7 },
+        },
         { name: "cached token ÷ floor, CPU", unit: "×", values: ratios(sides.cached, sides.floor, cpuOf) },
         { name: "fresh token ÷ floor, CPU", unit: "×", values: ratios(sides.fresh, sides.floor, cpuOf) },
       ],

@@ -40,21 +40,40 @@ export const refresh: Scenario = {
     const pgbench = await findPgbench();
     if (pgbench === undefined) {
       const { refreshed } = await takeTurns(bench, { refreshed: service });
-      return { sides: { refreshed }, figures: [cpuFigure(refreshed)], notes: ["no pgbench on PATH or under /usr/lib/postgresql: no floor"] };
+      return {
+        sides: { refreshed },
+        figures: [cpuFigure(refreshed)],
+        notes: ["no pgbench on PATH or under /usr/lib/postgresql: no floor"],
+      };
     }
     const sides = await takeTurns(bench, { refreshed: service, floor: await floorOf(bench, database, { pgbench, from: sessions + 1 }) });
     return {
       sides,
       figures: [
-        { name: "refresh ÷ pgbench, rate", unit: "×", values: ratios(sides.refreshed, sides.floor, rateOf), target: { is: "at least", bound: 0.35 } },
+        {
+          name: "refresh ÷ pgbench, rate",
+          unit: "×",
+          values: ratios(sides.refreshed, sides.floor, rateOf),
+          target: { is: "at least", bound: 0.35 },
+        },
         cpuFigure(sides.refreshed),
       ],
     };
   },
 };
 
-function cpuFigure(rounds: readonly Measured[]): { name: string; unit: "CPU-ms"; values: number[]; target: { is: "at most"; bound: number } } {
-  return { name: "CPU of a refresh, PostgreSQL's share included", unit: "CPU-ms", values: rounds.map(cpuOf), target: { is: "at most", bound: 2 } };
+function cpuFigure(rounds: readonly Measured[]): {
+  name: string;
+  unit: "CPU-ms";
+  values: number[];
+  target: { is: "at most"; bound: number };
+} {
+  return {
+    name: "CPU of a refresh, PostgreSQL's share included",
+    unit: "CPU-ms",
+    values: rounds.map(cpuOf),
+    target: { is: "at most", bound: 2 },
+  };
 }
 
 async function sessionsToRefresh(
@@ -153,7 +172,13 @@ async function findPgbench(): Promise<string | undefined> {
   const debian = versions.toSorted((a, b) => Number(b) - Number(a)).map((version) => join(base, version, "bin"));
   for (const folder of [...(process.env["PATH"] ?? "").split(delimiter), ...debian]) {
     const candidate = join(folder, "pgbench");
-    if (await access(candidate).then(() => true, () => false)) return candidate;
+    if (
+      await access(candidate).then(
+        () => true,
+        () => false,
+      )
+    )
+      return candidate;
   }
   return undefined;
 }

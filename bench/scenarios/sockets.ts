@@ -38,7 +38,12 @@ export const sockets: Scenario = {
       figures: [
         { name: "memory of a socket", unit: "KB", values: ours },
         { name: "memory of a bare socket", unit: "KB", values: bare },
-        { name: "ours ÷ bare", unit: "×", values: ours.map((kb, round) => kb / (bare[round] ?? kb)), target: { is: "at most", bound: 1.25 } },
+        {
+          name: "ours ÷ bare",
+          unit: "×",
+          values: ours.map((kb, round) => kb / (bare[round] ?? kb)),
+          target: { is: "at most", bound: 1.25 },
+        },
       ],
       notes: [`growth of RSS from ${first} to ${first + count} sockets, each round in a new process`],
     };
@@ -46,7 +51,11 @@ export const sockets: Scenario = {
 };
 
 /** The first sockets warm the process up; what the others add is counted. */
-async function kbEach(clients: Program, server: Server, given: { readonly tokens: readonly string[]; readonly first: number }): Promise<number> {
+async function kbEach(
+  clients: Program,
+  server: Server,
+  given: { readonly tokens: readonly string[]; readonly first: number },
+): Promise<number> {
   const ports = [server.port];
   await using _ = server.program;
   await clients.call("open", { group: "first", ports, tokens: given.tokens.slice(0, given.first) });

@@ -53,7 +53,11 @@ export function openDb(options: DbOptions): Db {
     query_timeout: statementTimeoutMs + 500,
     idle_in_transaction_session_timeout: 10_000,
   });
-  pool.on("error", (error) => options.log.warn({ error: error.message }, "an idle database connection was lost"));
+  pool.on("error", (error) => {
+    // At the end connections are told to go but not waited for; who comes first, server or socket, is no news.
+    const level = pool.ending ? "debug" : "warn";
+    options.log[level]({ error: error.message }, "an idle database connection was lost");
+  });
   // A server that drops a checked-out client emits on that client; without a listener the process would end.
   pool.on("connect", (client) => client.on("error", (error) => options.log.debug({ error: error.message }, "database connection lost")));
   const db = knexModule({ client: "pg", connectionPool: pool } as Knex.Config) as Db;
