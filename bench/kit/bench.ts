@@ -105,7 +105,6 @@ export class Bench implements AsyncDisposable {
     options: {
       readonly args?: readonly string[];
       readonly env?: Readonly<Record<string, string>>;
-      readonly nodeArgs?: readonly string[];
     } = {},
   ): Promise<Program> {
     this.#programs += 1;

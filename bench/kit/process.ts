@@ -14,7 +14,6 @@ export interface ProgramSpec {
   readonly entry: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  readonly nodeArgs?: readonly string[];
   /** Where both output streams go. */
   readonly logFile: string;
 }
@@ -42,7 +41,7 @@ export class Program implements AsyncDisposable {
   static async start(spec: ProgramSpec): Promise<Program> {
     const log = openSync(spec.logFile, "a");
     const { PATH = "/usr/bin:/bin", HOME = "/", TMPDIR } = process.env;
-    const child = spawn(process.execPath, [...(spec.nodeArgs ?? []), spec.entry, ...(spec.args ?? [])], {
+    const child = spawn(process.execPath, [spec.entry, ...(spec.args ?? [])], {
       cwd: ROOT,
       env: { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...spec.env },
       stdio: ["ignore", log, log, "ipc"],

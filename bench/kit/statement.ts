@@ -4,7 +4,7 @@ import pg from "pg";
 import { closeDb, openDb, type Db } from "#src/db/pool";
 import { silentLog } from "#src/kernel/log";
 
-/** A statement whose values are names that stand for what is put there. */
+/** A statement whose values are names that stand for what is put there; a list of one name is that name. */
 export interface Statement {
   readonly text: string;
   readonly values: readonly (string | null)[];
@@ -13,6 +13,7 @@ export interface Statement {
 /** Runs `work`, which calls one function of a `*.sql.ts` with names as values, and gives the statement it sent. Needs no database. */
 export async function statementOf(work: (db: Db) => Promise<unknown>): Promise<Statement> {
   const sent: Statement[] = [];
+  // oxlint-disable-next-line typescript/unbound-method -- put back where it was, not called
   const { query } = pg.Pool.prototype;
   const note = (statement: { readonly text: string; readonly values: readonly (string | Buffer | null)[] }): Promise<object> => {
     sent.push({ text: statement.text, values: statement.values.map((value) => (value === null ? null : String(value))) });

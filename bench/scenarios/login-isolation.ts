@@ -1,5 +1,6 @@
 /** What a storm of logins does to everybody else, and to the service's memory. */
 
+import { availableParallelism } from "node:os";
 import type { Api, Bench } from "../kit/bench.ts";
 import type { LoadResult } from "../kit/load-plan.ts";
 import type { LoadProcess } from "../kit/load-process.ts";
@@ -13,7 +14,7 @@ import { peopleWhoLogIn } from "./login.ts";
 const RATE = 200;
 const SESSIONS = 200;
 /** In the hash queue; the threads never rest. */
-const STORM = 16;
+const STORM = availableParallelism() * 4;
 /** Far past the queue's bound. */
 const FLOOD = 200;
 
@@ -46,8 +47,8 @@ export const loginIsolation: Scenario = {
 
 async function play(stage: Stage): Promise<Outcome> {
   const { quick } = stage.bench.pace;
-  const [rounds, roundMs] = quick ? [1, 1_500] : [3, 5_000];
-  await read(stage, quick ? 500 : 3_000);
+  const [rounds, roundMs] = quick ? [1, 1_000] : [3, 4_000];
+  await read(stage, quick ? 500 : 2_000);
   const sides: Record<"idle" | "storm" | "flood", Measured[]> = { idle: [], storm: [], flood: [] };
   const floods: LoadResult[] = [];
   const growth: number[] = [];

@@ -1,5 +1,6 @@
 /** POST /api/auth/login with the right password, against the hash alone. */
 
+import { availableParallelism } from "node:os";
 import { createPasswordHasher } from "#src/features/sign-in/public";
 import type { HashPlan } from "../programs/floor-hash.ts";
 import type { Bench, Database } from "../kit/bench.ts";
@@ -13,10 +14,11 @@ import { seedPasswords } from "../kit/seed.ts";
 export const COST = 12;
 const PASSWORD = "securepass of the bench";
 const PEOPLE = 500;
-/** Logins at once: enough to keep every thread busy, few enough to stay in the hash queue. */
-const AT_ONCE = 16;
+/** Logins at once: enough to keep every hash thread busy, few enough to stay in their queue. */
+const AT_ONCE = availableParallelism() * 4;
 /** A hash takes 200 ms of a core: a round must hold many. */
-const ROUND_MS = 6_000;
+const PACE = { rounds: 4, roundMs: 4_500, warmUpMs: 1_000 };
+const QUICK_PACE = { rounds: 1, roundMs: 1_500, warmUpMs: 500 };
 
 /** People 1 to 500 with a password, and their logins as requests. */
 export async function peopleWhoLogIn(database: Database): Promise<{ readonly stored: string; readonly requests: readonly RequestText[] }> {
@@ -43,11 +45,10 @@ export const login: Scenario = {
     await load.learn({ name: "login", requests });
     const plan = { script: "login", port: api.port, connections: AT_ONCE };
     const floor = await hashFloor(bench, stored);
-    const rounds = bench.pace.quick ? { rounds: 1, roundMs: 2_000, warmUpMs: 500 } : { rounds: 4, roundMs: ROUND_MS, warmUpMs: 1_000 };
     const sides = await takeTurns(
       bench,
       { login: (durationMs: number) => measureLoad(bench, load, { pid: api.pid, plan: { ...plan, durationMs } }), floor },
-      rounds,
+      bench.pace.quick ? QUICK_PACE : PACE,
     );
     return {
       sides,

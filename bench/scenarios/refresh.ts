@@ -23,7 +23,7 @@ const run = promisify(execFile);
 
 /**
  * Every refresh is the first of its session for a while, as in life, so it also writes `last_seen_at`. pgbench sends the
- * service's own statement, prepared; what the service computes (token, hash, seal) is computed in SQL there.
+ * service's own statement, prepared, for one rotation each; what the service computes (token, hash, seal) is computed in SQL there.
  */
 export const refresh: Scenario = {
   name: "refresh",
@@ -104,10 +104,11 @@ async function floorOf(
     rotate(db, { sessionId: session, hash: Buffer.from(presented), successorHash: Buffer.from(successor), sealed: Buffer.from(sealed) }),
   );
   const inSql = filled(statement, {
-    session: "('01930000-0000-7000-9000-' || lpad(to_hex(:n::int), 12, '0'))",
-    presented: "sha256((:n::text || ':' || :g::text)::bytea)",
-    successor: "sha256((:n::text || ':' || (:g::int + 1)::text)::bytea)",
-    sealed: `decode(repeat('a7', ${SEALED_BYTES}), 'hex')`,
+    "0": "array[0]",
+    session: "array[('01930000-0000-7000-9000-' || lpad(to_hex(:n::int), 12, '0'))]",
+    presented: "array[sha256((:n::text || ':' || :g::text)::bytea)]",
+    successor: "array[sha256((:n::text || ':' || (:g::int + 1)::text)::bytea)]",
+    sealed: `array[decode(repeat('a7', ${SEALED_BYTES}), 'hex')]`,
   });
   const text = statement.text.replaceAll(/\$(\d+)/g, (_, number: string) => inSql[Number(number) - 1] ?? "").replaceAll(/\s+/g, " ");
   const file = join(bench.folder, "rotate.pgbench");

@@ -7,6 +7,7 @@ import { startOwnPostgres, type OwnPostgres } from "../kit/own-postgres.ts";
 import { startPostgresProxy } from "../kit/postgres-proxy.ts";
 import {
   logIn,
+  makeStaff,
   onDatabase,
   registerPeople,
   startApiProcess,
@@ -127,6 +128,53 @@ describe("PostgreSQL that stands still for 5 s", () => {
   }, 60_000);
 });
 
+describe("PostgreSQL that crashes", () => {
+  /** Seconds since the feed of a process last read, as its metrics tell. */
+  async function feedAge(api: ApiProcess): Promise<number> {
+    const { body } = await api.http.get<string>("/metrics");
+    return Number(/^revocation_feed_age_seconds (\S+)/m.exec(body)?.[1]);
+  }
+
+  it("gives numbers of transactions again, and a ban with such a number is heard all the same by a process that had seen it before", async () => {
+    const database = { url: postgres.url, adminUrl: postgres.adminUrl };
+    await using first = await startApiProcess({ database });
+    await using second = await startApiProcess({ database });
+    const { vic, mody } = await registerPeople(first.http, ["vic", "mody"]);
+    await makeStaff(database, mody, "moderator");
+    const moderator = await logIn(first.http, "mody");
+    const me = (): Promise<Answer<ProblemBody>> => second.http.get("/api/users/me", vic.accessToken);
+    expect((await me()).status).toBe(200);
+
+    // Numbers that were taken and given up, of which nothing is on disk when PostgreSQL dies.
+    await onDatabase(postgres.adminUrl, "do $$ begin for i in 1..5000 loop perform pg_current_xact_id(); rollback; end loop; end $$");
+    const [before] = await onDatabase<{ next: string }>(postgres.adminUrl, "select pg_snapshot_xmax(pg_current_snapshot())::text as next");
+    const takenMs = performance.now();
+    await until(async () => (await feedAge(second)) * 1_000 < performance.now() - takenMs, { what: "the feed to have read since" });
+    // It looks away while PostgreSQL is back before it, and somebody is banned.
+    second.freeze();
+    postgres.kill("backend");
+    const path = `/api/moderation/users/${vic.id}/restrictions`;
+    const ban = (): Promise<Answer<ProblemBody>> => first.http.post(path, { kind: "ban", reason: "spam" }, moderator.accessToken);
+    await until(async () => (await ban()).status === 201, { withinMs: 30_000, what: "the service to be back" });
+    const [after] = await onDatabase<{ next: string }>(
+      postgres.adminUrl,
+      "select max(xact_id::text::bigint)::text as next from revocations",
+    );
+    expect(Number(after?.next)).toBeLessThan(Number(before?.next));
+    second.wake();
+    const wokenMs = performance.now();
+    const refused = await until(
+      async () => {
+        const answer = await me();
+        return answer.status === 403 ? answer : undefined;
+      },
+      { withinMs: 1_500, what: "the ban to be heard" },
+    );
+    expect(refused.body.code).toBe("account.restricted");
+    expect(refused.sentMs - wokenMs).toBeLessThan(1_000);
+  }, 60_000);
+});
+
 describe("kill -9 of API, worker and PostgreSQL at random moments", () => {
   /** What somebody was told of their registration, and of the changes after it. */
   interface Acknowledged {
@@ -147,8 +195,10 @@ describe("kill -9 of API, worker and PostgreSQL at random moments", () => {
     const victims = { apis, workers, acknowledged, restart, killed: [] as Kind[] };
     const killing = killAtRandom(victims);
     let next = 0;
+    let hasFailed = false;
+    void killing.catch(() => (hasFailed = true));
     const lane = async (index: number): Promise<void> => {
-      while (acknowledged.length < REGISTRATIONS || victims.killed.length < KILLS) {
+      while (!hasFailed && (acknowledged.length < REGISTRATIONS || victims.killed.length < KILLS)) {
         await registerAndChange(apis, index, `killed${(next += 1)}`, acknowledged);
       }
     };
@@ -276,7 +326,7 @@ describe("kill -9 of API, worker and PostgreSQL at random moments", () => {
     expect(
       await one(
         `select count(*) from outbox_history later
-         where later.what = 'claimed' and later.user_version > 1 and not exists (
+         where later.what = 'claimed' and later.user_version > 1 and later.subject in (select id from users where username like 'killed%') and not exists (
            select from outbox_history earlier where earlier.topic = later.topic and earlier.subject = later.subject
              and earlier.user_version = later.user_version - 1 and earlier.what = 'done' and earlier.at < later.at)`,
       ),

@@ -21,13 +21,16 @@ export interface OwnPostgres extends AsyncDisposable {
   readonly kill: (which: "server" | "backend") => void;
 }
 
-/** Starts it. Its data may be lost with the machine, never with a process: WAL is written before a commit is answered. */
+/**
+ * Starts it. Its data may be lost with the machine, never with a process: WAL is written before a commit is answered, and,
+ * so that a crash is as bad as it can be, hardly sooner.
+ */
 export async function startOwnPostgres(): Promise<OwnPostgres> {
   const dataDir = await mkdtemp(join(runFolder(), "own-postgres-"));
   const postgres = await startEmbeddedPostgres({
     dataDir,
     log: silentLog,
-    settings: { fsync: "off", max_connections: "100" },
+    settings: { fsync: "off", max_connections: "100", wal_writer_delay: "10s" },
     supervise: true,
   });
   await migrate({ databaseUrl: postgres.url, log: silentLog });

@@ -12,7 +12,7 @@ import { CHANNEL, feedPosition, newRevocations, type FeedPosition, type Revocati
 export interface FeedListener {
   /** Rows that were not there at the read before, in no particular order of subjects. */
   readonly revoked: (revocation: Revocation) => void;
-  /** Too much may have been missed (another database, or a long gap): forget everything and look at everyone anew. */
+  /** Something may have been missed (a connection anew, another database, a long gap): forget everything and look at everyone anew. */
   readonly reset: () => void;
 }
 
@@ -125,24 +125,28 @@ export class RevocationFeed {
       onLost: () => this.#hurry?.(),
     });
     await this.#settle(connection);
-    while (!this.#stop.signal.aborted && connection.isAlive()) {
-      await this.#read(connection);
+    for (let isFirst = true; !this.#stop.signal.aborted && connection.isAlive(); isFirst = false) {
+      await this.#read(connection, isFirst);
       onRead();
       await this.#pause();
     }
   }
 
-  /** After (re)connecting: go on where we were, or begin anew where that is not safe. */
+  /** After (re)connecting: go on where we were, or begin anew where what was told since may be gone. */
   async #settle(connection: OwnConnection): Promise<void> {
     const position = await feedPosition(connection);
     const before = this.#position;
     if (before !== undefined && before.epoch === position.epoch && this.ageMs() < RESET_GAP_MS) return;
     this.#position = position;
     if (before !== undefined) this.#needs.log.warn({}, "the revocation feed begins anew; every session is looked at again");
-    this.#needs.listener.reset();
   }
 
-  async #read(connection: OwnConnection): Promise<void> {
+  /**
+   * The first read of a connection tells what it finds and then has everyone looked at anew: a PostgreSQL that crashed gives
+   * numbers of transactions again that an earlier snapshot saw as done (those of transactions that wrote nothing durable),
+   * so a revocation of before this read may pass for one told long ago. Those after it are measured by this read.
+   */
+  async #read(connection: OwnConnection, isFirst: boolean): Promise<void> {
     const position = this.#position;
     if (position === undefined) return;
     this.#hinted = false;
@@ -150,6 +154,7 @@ export class RevocationFeed {
     const sentWallMs = this.#needs.clock.now().getTime();
     const { revocations, snapshot } = await newRevocations(connection, position.snapshot);
     for (const revocation of revocations) this.#needs.listener.revoked(revocation);
+    if (isFirst) this.#needs.listener.reset();
     this.#position = { ...position, snapshot };
     this.#sentMs = sentMs;
     this.#sentWallMs = sentWallMs;
