@@ -47,6 +47,7 @@ export interface ApiDeps extends CoreDeps {
   readonly sharingAttempts: () => boolean;
   readonly onRegistration: (outcome: string) => void;
   readonly onLogin: (outcome: string) => void;
+  readonly revocationsSettled: () => Promise<void>;
   readonly pushes: Pushes;
   readonly realtime: Pick<Realtime, "figures">;
   readonly presence: Presence;

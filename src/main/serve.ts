@@ -47,7 +47,7 @@ export async function startApi(core: CoreDeps): Promise<RunningApi> {
   });
   const guard = guardSessions(core, identity.accessTokens);
   const late = lateRealtime();
-  const deps = apiDeps(core, identity, late.get);
+  const deps = apiDeps(core, identity, { realtime: late.get, guard });
   const parts: Parts = { core, deps, identity, guard, throttle, realtime: late.get };
   const graphql = await openGraphql(parts);
   const state = { listening: false, couldServe: false };
@@ -99,7 +99,7 @@ function lateRealtime(): { readonly get: () => Realtime; readonly set: (realtime
   };
 }
 
-function apiDeps(core: CoreDeps, identity: Identity, realtime: () => Realtime): ApiDeps {
+function apiDeps(core: CoreDeps, identity: Identity, { realtime, guard }: Pick<Parts, "realtime" | "guard">): ApiDeps {
   const pushes: Pushes = {
     toUser: (userId, event, payload) => realtime().pushes.toUser(userId, event, payload),
     toRoom: (room, event, payload) => realtime().pushes.toRoom(room, event, payload),
@@ -109,6 +109,7 @@ function apiDeps(core: CoreDeps, identity: Identity, realtime: () => Realtime): 
     ...identity,
     onRegistration: core.metrics.registration,
     onLogin: core.metrics.login,
+    revocationsSettled: () => guard.feed.settled(),
     pushes,
     realtime: { figures: () => realtime().figures() },
     presence: new Presence(core),

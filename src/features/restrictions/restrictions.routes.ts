@@ -17,6 +17,8 @@ interface Needs {
   readonly db: Db;
   readonly clock: Clock;
   readonly log: Log;
+  /** Waits until this process itself has read what was just committed. */
+  readonly revocationsSettled: () => Promise<void>;
 }
 
 const moderators = { kind: "account", role: "moderator" } as const;
@@ -47,6 +49,7 @@ export const restrictionsRoutes = [
         startsAt: toDate(body.startsAt),
         expiresAt: toDate(body.expiresAt),
       });
+      await deps.revocationsSettled();
       return { status: 201, body: restrictionView(restriction, restriction.created_at) };
     },
   }),
@@ -64,6 +67,7 @@ export const restrictionsRoutes = [
     needs: moderators,
     handle: async (deps: Needs, { actor, params, body }) => {
       const restriction = await lift(deps, { actorId: actor.userId, restrictionId: params.id, note: body.note });
+      await deps.revocationsSettled();
       return { status: 200, body: restrictionView(restriction, restriction.created_at) };
     },
   }),

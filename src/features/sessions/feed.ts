@@ -31,6 +31,9 @@ const WAIT_DEADLINE_MS = 1_000;
 /** Rows are kept for 24 h; a gap far below that already starts afresh. */
 const RESET_GAP_MS = 60 * 60 * 1000;
 
+/** Whoever ended a session waits this long at most for our own feed to have read it. */
+const OWN_READ_MS = 300;
+
 interface Waiter {
   readonly resolve: () => void;
   readonly reject: (problem: Problem) => void;
@@ -42,6 +45,7 @@ export class RevocationFeed {
   readonly #needs: Needs;
   readonly #stop = new AbortController();
   readonly #waiters = new Set<Waiter>();
+  readonly #settling = new Set<{ readonly askedMs: number; readonly done: () => void }>();
   #position: FeedPosition | undefined;
   #sentMs = Number.NEGATIVE_INFINITY;
   #sentWallMs = Number.NEGATIVE_INFINITY;
@@ -93,6 +97,24 @@ export class RevocationFeed {
         }, WAIT_DEADLINE_MS),
       };
       this.#waiters.add(waiter);
+    });
+  }
+
+  /**
+   * For whoever just ended a session or restricted somebody: resolves when a read that was sent after this call has finished,
+   * so that this process serves nothing of it once it has answered; after 300 ms in any case, when memory is hardly usable anyway.
+   */
+  settled(): Promise<void> {
+    return new Promise((resolve) => {
+      const entry = { askedMs: this.#needs.clock.monotonicMs(), done: (): void => finish() };
+      const timer = setTimeout(() => finish(), OWN_READ_MS);
+      const finish = (): void => {
+        clearTimeout(timer);
+        this.#settling.delete(entry);
+        resolve();
+      };
+      this.#settling.add(entry);
+      this.#hurry?.();
     });
   }
 
@@ -162,6 +184,7 @@ export class RevocationFeed {
   }
 
   #wake(): void {
+    for (const entry of this.#settling) if (this.#sentMs >= entry.askedMs) entry.done();
     if (!this.isFresh()) return;
     for (const waiter of this.#waiters) {
       clearTimeout(waiter.timer);
@@ -172,7 +195,7 @@ export class RevocationFeed {
 
   /** Until the next poll, a hint, or somebody who waits. */
   async #pause(): Promise<void> {
-    if (this.#hinted || this.#waiters.size > 0) return;
+    if (this.#hinted || this.#waiters.size > 0 || this.#settling.size > 0) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, POLL_MS);
       this.#hurry = (): void => {

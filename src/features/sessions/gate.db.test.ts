@@ -270,6 +270,22 @@ describe("session gate", () => {
     expect(await codeOf(guarded.gate(accessToken, account))).toBe("account.restricted");
   });
 
+  it("refuses at once on the process that ended the session, once it has answered", async () => {
+    await using kit = await sessionKit();
+    const { ann } = await people(kit.db, { ann: {} });
+    await using guarded = guard(kit);
+    for (let time = 0; time < 10; time += 1) {
+      const { accessToken } = await kit.begin(ann);
+      const actor = await guarded.gate(accessToken, account);
+      if (actor === undefined) throw new Error("no actor");
+
+      await logout(kit, actor);
+      await guarded.feed.settled();
+
+      expect(await codeOf(guarded.gate(accessToken, account))).toBe("session.revoked");
+    }
+  });
+
   it("ends a session that logs out, and no other", async () => {
     await using kit = await sessionKit();
     const { ann } = await people(kit.db, { ann: {} });

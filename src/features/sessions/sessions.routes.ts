@@ -22,6 +22,8 @@ interface Deps {
   readonly refreshTokens: RefreshTokens;
   readonly refreshReuseGraceSeconds: number;
   readonly keyRing: KeyRing;
+  /** Waits until this process itself has read what was just committed. */
+  readonly revocationsSettled: () => Promise<void>;
 }
 
 const own = { kind: "account" } as const;
@@ -54,6 +56,7 @@ export const sessionsRoutes = [
     needs: ownEvenRestricted,
     handle: async (deps: Deps, { actor }) => {
       await logout(deps, actor);
+      await deps.revocationsSettled();
       return { status: 204 };
     },
   }),
@@ -66,7 +69,11 @@ export const sessionsRoutes = [
     problems: [],
     throttle: endAction,
     needs: ownEvenRestricted,
-    handle: async (deps: Deps, { actor }) => ({ status: 200, body: await logoutAll(deps, actor) }),
+    handle: async (deps: Deps, { actor }) => {
+      const body = await logoutAll(deps, actor);
+      await deps.revocationsSettled();
+      return { status: 200, body };
+    },
   }),
   route({
     method: "get",
@@ -100,6 +107,7 @@ export const sessionsRoutes = [
     needs: own,
     handle: async (deps: Deps, { actor, params }) => {
       await revokeOwnSession(deps, { actor, sessionId: params.id });
+      await deps.revocationsSettled();
       return { status: 204 };
     },
   }),
