@@ -2,7 +2,7 @@
 
 import { availableParallelism } from "node:os";
 import type { Api, Bench } from "../kit/bench.ts";
-import type { LoadResult } from "../kit/load-plan.ts";
+import type { LoadPlan, LoadResult } from "../kit/load-plan.ts";
 import type { LoadProcess } from "../kit/load-process.ts";
 import type { Measured } from "../kit/measure.ts";
 import type { Outcome } from "../kit/report.ts";
@@ -15,8 +15,11 @@ const RATE = 200;
 const SESSIONS = 200;
 /** In the hash queue; the threads never rest. */
 const STORM = availableParallelism() * 4;
-/** Far past the queue's bound. */
-const FLOOD = 200;
+/** Logins a second, far past what the threads can do and the queue can hold. */
+const FLOOD_RATE = 300;
+
+/** Those in the queue keep theirs for seconds. */
+const FLOOD_CONNECTIONS = 150;
 
 interface Stage {
   readonly bench: Bench;
@@ -27,7 +30,7 @@ interface Stage {
 
 export const loginIsolation: Scenario = {
   name: "login-isolation",
-  summary: `GET /api/users/me at a fixed ${RATE}/s, alone, beside ${STORM} logins at once, and beside ${FLOOD}`,
+  summary: `GET /api/users/me at a fixed ${RATE}/s, alone, beside ${STORM} logins at once, and beside ${FLOOD_RATE} logins a second`,
   run: async (bench) => {
     const database = await bench.database();
     await seedSessions(database.client, { from: 1, count: SESSIONS });
@@ -47,16 +50,17 @@ export const loginIsolation: Scenario = {
 
 async function play(stage: Stage): Promise<Outcome> {
   const { quick } = stage.bench.pace;
-  const [rounds, roundMs] = quick ? [1, 1_000] : [3, 4_000];
-  await read(stage, quick ? 500 : 2_000);
+  const [rounds, roundMs] = quick ? [1, 1_000] : [3, 2_500];
+  await readBeside(stage, { connections: FLOOD_CONNECTIONS, ratePerSecond: FLOOD_RATE }, 500);
+  await read(stage, 500);
   const sides: Record<"idle" | "storm" | "flood", Measured[]> = { idle: [], storm: [], flood: [] };
   const floods: LoadResult[] = [];
   const growth: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
     sides.idle.push(await read(stage, roundMs));
-    sides.storm.push((await readBeside(stage, STORM, roundMs)).measured);
+    sides.storm.push((await readBeside(stage, { connections: STORM }, roundMs)).measured);
     const before = rssBytes(stage.api.pid);
-    const flood = await readBeside(stage, FLOOD, roundMs);
+    const flood = await readBeside(stage, { connections: FLOOD_CONNECTIONS, ratePerSecond: FLOOD_RATE }, roundMs);
     growth.push((rssBytes(stage.api.pid) - before) / 2 ** 20);
     sides.flood.push(flood.measured);
     floods.push(flood.logins);
@@ -89,11 +93,11 @@ async function read({ api, reader }: Stage, durationMs: number): Promise<Measure
 /** The logins begin before and end after what is measured. */
 async function readBeside(
   stage: Stage,
-  connections: number,
+  logins: Pick<LoadPlan, "connections" | "ratePerSecond">,
   durationMs: number,
 ): Promise<{ readonly measured: Measured; readonly logins: LoadResult }> {
   const lead = stage.bench.pace.quick ? 300 : 500;
-  const crowd = stage.crowd.run({ script: "login", port: stage.api.port, connections, durationMs: durationMs + 2 * lead });
+  const crowd = stage.crowd.run({ script: "login", port: stage.api.port, ...logins, durationMs: durationMs + 2 * lead });
   await new Promise((resolve) => setTimeout(resolve, lead));
   const measured = await read(stage, durationMs);
   return { measured, logins: await crowd };

@@ -691,6 +691,24 @@ describe("the end of tokens", () => {
     expect((await ann.ask("say", { text: "still here" })).ok).toBe(true);
   });
 
+  it("keeps what it was just given, whatever the gate then says of the token before", async () => {
+    const gate = new TestGate();
+    let lateAnswer: ((problem: Problem) => void) | undefined;
+    const ask: Gate = (token, access) =>
+      token === "ann/phone/1" && gate.refusals.has("slow")
+        ? new Promise((_resolve, reject) => (lateAnswer = reject))
+        : gate.ask(token, access);
+    const node = await startNode({ gate: ask });
+    const ann = await connected(node, "ann/phone/1");
+    gate.refusals.set("slow", new Problem(serviceAway));
+    const ofTheSweep = await until(() => lateAnswer);
+    gate.refusals.delete("slow");
+    expect((await ann.ask("token:refresh", { accessToken: "ann/phone/2" })).ok).toBe(true);
+    ofTheSweep(new Problem(tokenExpired));
+    expect((await ann.ask("say", { text: "still here" })).ok).toBe(true);
+    expect(ann.ended()).toBeUndefined();
+  });
+
   it("refuses the token of another session or person, and a bad one, and stays as it was", async () => {
     const node = await startNode();
     const ann = await connected(node, "ann/phone");
