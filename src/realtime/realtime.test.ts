@@ -600,9 +600,18 @@ describe("the end of sessions", () => {
     expect(cleo.received).toEqual([["session:revoked", { sessionId: sessionId("cleofirst"), reason: "account.restricted" }]]);
   });
 
-  it("looks at nothing that a cut connection still sends", async () => {
-    const node = await startNode();
+  it("looks at nothing that a connection sends once it is to be cut", async () => {
+    const gate = new TestGate();
+    let isAsked = false;
+    // Takes its time to say what the notice is, and would let everything else pass.
+    const ask: Gate = (token, access) => {
+      if (isAsked || !gate.refusals.has("slow")) return gate.ask(token, access);
+      isAsked = true;
+      return new Promise(() => {});
+    };
+    const node = await startNode({ gate: ask });
     const ann = await connected(node, "ann");
+    gate.refusals.set("slow", new Problem(serviceAway));
     const cut = node.realtime.cut({ subject: userId("ann"), sessionId: null, reason: "account.restricted" });
     ann.socket.emit("say", { text: "after the ban" });
     await cut;

@@ -6,7 +6,7 @@ import { isAlive, runPid } from "./run-folder.ts";
 import { until } from "./until.ts";
 
 /** Long enough for a socket's close to go round the event loop, too short for a keep-alive time-out to hide a leak. */
-const SETTLE_WITHIN_MS = 1_000;
+const SETTLE_WITHIN_MS = 4_000;
 const APPEARS_WITHIN_MS = 20;
 /** What the probe itself holds: `until` waits on a timer, and file reads may be on their way in Jest. */
 const NOT_OURS: ReadonlySet<string> = new Set(["FSReqCallback", "FSReqPromise", "CloseReq", "Immediate"]);
@@ -21,6 +21,9 @@ export default class NoOpenHandlesEnvironment extends TestEnvironment {
 
   override async setup(): Promise<void> {
     await super.setup();
+    // Opened at their first use, for good: where they are pipes, whoever logs first would seem to have left them open.
+    process.stdout.write("");
+    process.stderr.write("");
     this.#before = openHandles();
   }
 

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { io, type Socket } from "socket.io-client";
 import { closeDb, openDb, type Db } from "#src/db/pool";
 import { affected, rows, sql } from "#src/db/sql";
-import { inTx } from "#src/db/tx";
+import { inTx, type Tx } from "#src/db/tx";
 import { setStatus } from "#src/features/accounts/public";
 import type { Actor, Gate, Role } from "#src/kernel/actor";
 import { systemClock } from "#src/kernel/clock";
@@ -17,6 +17,7 @@ import { people, type Person } from "../../../test/kit/people.ts";
 import { startRedis } from "../../../test/kit/redis.ts";
 import { describeWith } from "../../../test/kit/requires.ts";
 import { until } from "../../../test/kit/until.ts";
+import * as statements from "./presence.sql.ts";
 import { presenceConnections, presenceSockets, watchersAmong } from "./presence.sockets.ts";
 import { Presence, type PresenceTimings } from "./presence.ts";
 import { socketStats } from "./socket-stats.ts";
@@ -375,6 +376,39 @@ describe("what is kept", () => {
     await affected(db, sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'test node'`);
     await connect(node, "bob");
     await isTold(watcher, bob, "online");
+  });
+
+  it("does not miss a connection that another process is just writing", async () => {
+    const { bob } = everybody;
+    const [one, other] = [newUuid(systemClock), newUuid(systemClock)];
+    const put = async (tx: Tx, podId: string, id: string): Promise<void> => {
+      await statements.lockStates(tx, [bob.id]);
+      await statements.putConnections(tx, podId, [{ id, userId: bob.id, status: "online" }]);
+      await statements.settleStates(tx, [bob.id]);
+    };
+    await inTx(db, (tx) => put(tx, one, "phone"));
+    const isWritten = Promise.withResolvers<void>();
+    const mayCommit = Promise.withResolvers<void>();
+    const connecting = inTx(db, async (tx) => {
+      await put(tx, other, "laptop");
+      isWritten.resolve();
+      await mayCommit.promise;
+    });
+    await isWritten.promise;
+    let isOver = false;
+    const leaving = inTx(db, async (tx) => {
+      await statements.lockStates(tx, [bob.id]);
+      await statements.deleteConnections(tx, ["phone"]);
+      await statements.settleStates(tx, [bob.id]);
+    }).then(() => (isOver = true));
+    await until(
+      async () =>
+        isOver ||
+        (await rows(db, sql`select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)).length > 0,
+    );
+    mayCommit.resolve();
+    await Promise.all([connecting, leaving]);
+    expect(await stored(bob)).toBe("online");
   });
 
   it("comes to the same as the connections when two processes change them at once", async () => {

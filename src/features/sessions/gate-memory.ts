@@ -23,7 +23,7 @@ interface Fill {
 }
 
 const CAPACITY = 100_000;
-/** Read again after this even when nothing happened, so that a mistake here would not last. */
+/** Read again after this even when nothing happened, so that a mistake here would not last; up to a quarter less, so that those filled together are not read together. */
 const LONGEST_MS = 60_000;
 
 /**
@@ -96,7 +96,7 @@ export class GateMemory {
     const sentMs = this.#needs.clock.monotonicMs();
     try {
       const state = await this.#needs.load(sessionId);
-      const remembered = { state, untilMs: sentMs + Math.min(state?.holdsMs ?? LONGEST_MS, LONGEST_MS) };
+      const remembered = { state, untilMs: sentMs + Math.min(state?.holdsMs ?? LONGEST_MS, LONGEST_MS * (0.75 + Math.random() / 4)) };
       if (!self().outdated && state?.userId === subject) this.#store(sessionId, remembered, subject);
       return remembered;
     } finally {
