@@ -50,8 +50,8 @@ export const loginIsolation: Scenario = {
 
 async function play(stage: Stage): Promise<Outcome> {
   const { quick } = stage.bench.pace;
-  const [rounds, roundMs] = quick ? [1, 1_000] : [3, 2_500];
-  await readBeside(stage, { connections: FLOOD_CONNECTIONS, ratePerSecond: FLOOD_RATE }, 500);
+  const [rounds, roundMs] = quick ? [1, 700] : [3, 2_500];
+  if (!quick) await readBeside(stage, { connections: FLOOD_CONNECTIONS, ratePerSecond: FLOOD_RATE }, 500);
   await read(stage, 500);
   const sides: Record<"idle" | "storm" | "flood", Measured[]> = { idle: [], storm: [], flood: [] };
   const floods: LoadResult[] = [];
@@ -96,7 +96,7 @@ async function readBeside(
   logins: Pick<LoadPlan, "connections" | "ratePerSecond">,
   durationMs: number,
 ): Promise<{ readonly measured: Measured; readonly logins: LoadResult }> {
-  const lead = stage.bench.pace.quick ? 300 : 500;
+  const lead = stage.bench.pace.quick ? 100 : 500;
   const crowd = stage.crowd.run({ script: "login", port: stage.api.port, ...logins, durationMs: durationMs + 2 * lead });
   await new Promise((resolve) => setTimeout(resolve, lead));
   const measured = await read(stage, durationMs);

@@ -30,7 +30,7 @@ export const me: Scenario = {
       token: bench.token(1 + (number % SESSIONS)),
     });
     await load.learn({ name: "cached", requests: Array.from({ length: SESSIONS }, (_, number) => request(number)) });
-    const fresh = bench.pace.quick ? 15_000 : FRESH_TOKENS;
+    const fresh = bench.pace.quick ? 10_000 : FRESH_TOKENS;
     await load.learn({ name: "fresh", requests: Array.from({ length: fresh }, (_, number) => request(number)) });
     const side = (server: { readonly pid: number; readonly port: number }, script: string) => (durationMs: number) =>
       measureLoad(bench, load, { pid: server.pid, plan: { script, port: server.port, connections: CONNECTIONS, durationMs } });

@@ -8,7 +8,7 @@ import { seedSessions } from "../kit/seed.ts";
 import { rssBytes } from "../kit/usage.ts";
 
 /** RSS is taken once it has not changed by more than this for so long. */
-const STEADY = { bytes: 256 * 1024, forMs: 500, withinMs: 5_000 } as const;
+const STEADY = { bytes: 256 * 1024, forMs: 400, withinMs: 5_000 } as const;
 const COLLECTS = ["--expose-gc", "--import", new URL("../programs/collect-on-signal.ts", import.meta.url).href];
 
 interface Server {
@@ -22,7 +22,7 @@ export const sockets: Scenario = {
   summary: "RSS of an idle socket of a user of its own; floor: bare Socket.IO with the same options",
   run: async (bench) => {
     const { quick } = bench.pace;
-    const [rounds, first, count] = quick ? [1, 200, 800] : [3, 500, 2_500];
+    const [rounds, first, count] = quick ? [1, 100, 400] : [3, 500, 2_500];
     const database = await bench.database();
     await seedSessions(database.client, { from: 1, count: first + count });
     await database.settle();
