@@ -16,7 +16,10 @@ export default {
     rule("kernel-imports-nothing", { path: "^src/kernel/" }, { path: "^src/", pathNot: "^src/kernel/" }),
     rule("policy-is-pure", { path: "^src/policy/"}, { path: "^src/|node_modules", pathNot: "^src/(policy|kernel)/" }),
     rule("client-ships-alone", { path: "^src/(client|contract)/" }, { path: "^src/", pathNot: "^src/(client|contract)/" }),
-    rule("the-sidecar-stays-behind-its-port", { path: "^src/", pathNot: "^src/(sidecar/local|main)/" }, { path: "^src/sidecar/local/" }),
+    rule("controller-stands-alone", { path: "^src/controller/" }, { path: "^src/", pathNot: "^src/(controller|client|contract|kernel|telemetry|config)/" }),
+    rule("the-sidecar-stays-behind-its-port", { path: "^src/", pathNot: "^src/(sidecar/(local|dapr)|main)/" }, { path: "^src/sidecar/(local|dapr)/" }),
+    rule("otel-stays-in-telemetry", { path: "^src/", pathNot: "^src/telemetry/" }, { path: "node_modules/@opentelemetry/" }),
+    rule("kubernetes-stays-in-the-controller", { path: "^src/", pathNot: "^src/controller/" }, { path: "node_modules/@kubernetes/" }),
     rule("product-needs-no-test", { path: "^src/"}, { path: "^(test|bench|scripts)/" }),
   ],
   options: {

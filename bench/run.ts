@@ -11,14 +11,17 @@ import { resultOf, tableOf } from "./kit/report.ts";
 import type { Scenario } from "./kit/scenario.ts";
 import { ban } from "./scenarios/ban.ts";
 import { follow } from "./scenarios/follow.ts";
+import { invoke } from "./scenarios/invoke.ts";
 import { loginIsolation } from "./scenarios/login-isolation.ts";
 import { login } from "./scenarios/login.ts";
 import { me } from "./scenarios/me.ts";
 import { profile } from "./scenarios/profile.ts";
+import { publish } from "./scenarios/publish.ts";
 import { refresh } from "./scenarios/refresh.ts";
 import { sockets } from "./scenarios/sockets.ts";
+import { userban } from "./scenarios/userban.ts";
 
-const SCENARIOS: readonly Scenario[] = [me, profile, login, loginIsolation, refresh, follow, ban, sockets];
+const SCENARIOS: readonly Scenario[] = [me, profile, login, loginIsolation, refresh, follow, ban, sockets, publish, invoke, userban];
 const RESULTS = fileURLToPath(new URL("./results/", import.meta.url));
 
 const { values, positionals } = parseArgs({ options: { quick: { type: "boolean", default: false } }, allowPositionals: true });

@@ -40,6 +40,25 @@ credentials (table)
   must_change boolean not null default false
   changed_at timestamp with time zone not null default now()
 
+declared_restrictions (table)
+  source text not null
+  external_id text not null
+  uid text not null
+  object_created_at timestamp with time zone not null
+  generation bigint not null
+  content_hash bytea
+  reference_hash bytea
+  user_id uuid
+  email_hash bytea
+  wish jsonb
+  restriction_id uuid
+  first_enforced_at timestamp with time zone
+  sessions_revoked integer not null default 0
+  ended_at timestamp with time zone
+  ended_how text
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+
 feed_epoch (table)
   only_one boolean not null default true
   epoch uuid not null default gen_random_uuid()
@@ -69,6 +88,7 @@ inbox (table)
   subject text
   event json
   received_at timestamp with time zone not null default now()
+  digest bytea
 
 jobs (table)
   id uuid not null
@@ -182,6 +202,14 @@ sidecar_state (unlogged table)
   etag uuid not null default gen_random_uuid()
   expires_at timestamp with time zone
 
+social_profiles (table)
+  user_id uuid not null
+  version bigint not null
+  posts_count bigint not null
+  reactions_count bigint
+  source_time timestamp with time zone not null
+  received_at timestamp with time zone not null default now()
+
 sweeps (table)
   name text not null
   due_at timestamp with time zone not null default now()
@@ -237,6 +265,20 @@ count_deltas count_deltas_pkey PRIMARY KEY (id)
 credentials credentials_pkey PRIMARY KEY (user_id)
 
 credentials credentials_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+
+declared_restrictions declared_restrictions_check CHECK (((ended_at IS NULL) = (ended_how IS NULL)))
+
+declared_restrictions declared_restrictions_check1 CHECK (((email_hash IS NULL) = (wish IS NULL)))
+
+declared_restrictions declared_restrictions_check2 CHECK (((ended_at IS NOT NULL) OR ((user_id IS NULL) = (email_hash IS NOT NULL))))
+
+declared_restrictions declared_restrictions_check3 CHECK (((ended_at IS NOT NULL) OR ((content_hash IS NOT NULL) AND (reference_hash IS NOT NULL))))
+
+declared_restrictions declared_restrictions_ended_how_check CHECK ((ended_how = ANY (ARRAY['lifted'::text, 'kept'::text])))
+
+declared_restrictions declared_restrictions_pkey PRIMARY KEY (source, external_id, uid)
+
+declared_restrictions declared_restrictions_restriction_id_fkey FOREIGN KEY (restriction_id) REFERENCES restrictions(id) ON DELETE SET NULL
 
 feed_epoch feed_epoch_only_one_check CHECK (only_one)
 
@@ -312,6 +354,14 @@ sessions sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DEL
 
 sidecar_state sidecar_state_pkey PRIMARY KEY (key)
 
+social_profiles social_profiles_pkey PRIMARY KEY (user_id)
+
+social_profiles social_profiles_posts_count_check CHECK ((posts_count >= 0))
+
+social_profiles social_profiles_reactions_count_check CHECK ((reactions_count >= 0))
+
+social_profiles social_profiles_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+
 sweeps sweeps_pkey PRIMARY KEY (name)
 
 user_versions user_versions_pkey PRIMARY KEY (user_id)
@@ -349,6 +399,18 @@ CREATE UNIQUE INDEX count_deltas_pkey ON public.count_deltas USING btree (id)
 CREATE INDEX count_deltas_user ON public.count_deltas USING btree (user_id)
 
 CREATE UNIQUE INDEX credentials_pkey ON public.credentials USING btree (user_id)
+
+CREATE INDEX declared_restrictions_ended ON public.declared_restrictions USING btree (ended_at) WHERE (ended_at IS NOT NULL)
+
+CREATE UNIQUE INDEX declared_restrictions_live ON public.declared_restrictions USING btree (source, external_id) WHERE (ended_at IS NULL)
+
+CREATE UNIQUE INDEX declared_restrictions_pkey ON public.declared_restrictions USING btree (source, external_id, uid)
+
+CREATE UNIQUE INDEX declared_restrictions_restriction ON public.declared_restrictions USING btree (restriction_id)
+
+CREATE INDEX declared_restrictions_user ON public.declared_restrictions USING btree (user_id) WHERE (ended_at IS NULL)
+
+CREATE INDEX declared_restrictions_waiting ON public.declared_restrictions USING btree (email_hash) WHERE ((ended_at IS NULL) AND (email_hash IS NOT NULL))
 
 CREATE UNIQUE INDEX feed_epoch_pkey ON public.feed_epoch USING btree (only_one)
 
@@ -426,9 +488,13 @@ CREATE INDEX sidecar_state_expires ON public.sidecar_state USING btree (expires_
 
 CREATE UNIQUE INDEX sidecar_state_pkey ON public.sidecar_state USING btree (key)
 
+CREATE UNIQUE INDEX social_profiles_pkey ON public.social_profiles USING btree (user_id)
+
 CREATE UNIQUE INDEX sweeps_pkey ON public.sweeps USING btree (name)
 
 CREATE UNIQUE INDEX user_versions_pkey ON public.user_versions USING btree (user_id)
+
+CREATE INDEX users_address_hash ON public.users USING btree (address_hash(email))
 
 CREATE INDEX users_admins ON public.users USING btree (id) WHERE ('admin'::text = ANY (roles))
 
@@ -467,6 +533,12 @@ user_standings
    FROM users u;
 
 -- functions
+
+CREATE OR REPLACE FUNCTION public.address_hash(address text)
+ RETURNS bytea
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+AS $function$ select sha256(convert_to(lower(address collate "C"), 'UTF8')) $function$
 
 CREATE OR REPLACE FUNCTION public.follow_totals(person uuid)
  RETURNS TABLE(followers bigint, following bigint)

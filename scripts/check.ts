@@ -28,6 +28,8 @@ const OWNERS: Readonly<Record<string, string>> = {
   presence_states: "features/presence",
   last_seen: "features/presence",
   restrictions: "features/restrictions",
+  social_profiles: "features/neighbours",
+  declared_restrictions: "features/restrictions",
   outbox: "events",
   inbox: "events",
   user_versions: "events",

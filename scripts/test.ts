@@ -9,9 +9,12 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { systemClock } from "#src/kernel/clock";
 import { readMissing } from "../test/kit/missing.ts";
 import { createRunFolder, removeRunFolder } from "../test/kit/run-folder.ts";
 import { stopTestServer } from "../test/kit/test-server.ts";
+import { getTools } from "./tools/get.ts";
+import { readTools } from "./tools/pins.ts";
 
 interface Tally {
   readonly passed: number;
@@ -31,6 +34,7 @@ const LEAVES_WITHIN_MS = 8_000;
 const INTERRUPTED = 130;
 
 let running: ChildProcess | undefined;
+const abandoned = new AbortController();
 const folder = await createRunFolder(process.pid);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => void abandon());
 // Run as a child by scripts/node24.js, which is gone.
@@ -39,6 +43,8 @@ process.exitCode = await main(process.argv.slice(2));
 if (process.connected) process.disconnect();
 
 async function main(jestArguments: readonly string[]): Promise<number> {
+  // Parts of the tests run at once, with what is there.
+  if (jestArguments.length === 0) await tools();
   const tallies = jestArguments.length === 0 ? [await check(), await jest([])] : [await jest(jestArguments)];
   tallies.push(reportMissing());
   await removeRunFolder(folder);
@@ -46,6 +52,20 @@ async function main(jestArguments: readonly string[]): Promise<number> {
   const failed = tallies.reduce((sum, tally) => sum + tally.failed, 0);
   process.stdout.write(`${passed} passed, ${failed} failed\n`);
   return failed === 0 ? 0 : 1;
+}
+
+/** Gets what tests want of the machine, where that can be had; what cannot is named at the end, by the tests that go without. */
+async function tools(): Promise<void> {
+  const requireAll = process.env["REQUIRE_ALL"] === "1";
+  const say = (line: string): void => void process.stdout.write(`${line}\n`);
+  await getTools(readTools(), {
+    clock: systemClock,
+    env: process.env,
+    say,
+    signal: abandoned.signal,
+    mayBuild: requireAll,
+    again: requireAll,
+  });
 }
 
 /** Format, lint, types, boundaries, dead code: one step here. */
@@ -118,6 +138,7 @@ function reportMissing(): Tally {
 
 /** The run was interrupted: leaves nothing behind, then ends. */
 async function abandon(): Promise<void> {
+  abandoned.abort(new Error("interrupted"));
   if (running !== undefined) endGroup(running);
   await stopTestServer(folder);
   await removeRunFolder(folder);

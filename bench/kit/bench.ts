@@ -78,8 +78,8 @@ export class Bench implements AsyncDisposable {
   }
 
   /** `npm run worker` on this database. */
-  async worker(database: Database): Promise<Program> {
-    return await this.program("src/main/worker.ts", { env: this.#serviceEnv(database) });
+  async worker(database: Database, env: Readonly<Record<string, string>> = {}): Promise<Program> {
+    return await this.program("src/main/worker.ts", { env: { ...this.#serviceEnv(database), ...env } });
   }
 
   /** The floor of a read on the same database, with as many connections as the service has. */
@@ -110,6 +110,11 @@ export class Bench implements AsyncDisposable {
     this.#programs += 1;
     const logFile = join(this.folder, `program-${databases}-${this.#programs}.log`);
     return this.#owned.use(await Program.start({ entry, logFile, ...options }));
+  }
+
+  /** Anything else that ends with the bench, the last first. */
+  own<Part extends AsyncDisposable>(part: Part): Part {
+    return this.#owned.use(part);
   }
 
   /** A token of session n, which is person n's. */

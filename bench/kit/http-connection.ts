@@ -83,14 +83,18 @@ export interface RequestText {
   readonly method: string;
   readonly path: string;
   readonly token?: string;
-  /** JSON. */
+  /** JSON, unless `headers` say otherwise. */
   readonly body?: string;
+  /** Beside those that are always sent; a `content-type` in place of JSON's. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** The bytes of a request. */
-export function httpRequest({ method, path, token, body }: RequestText): Buffer {
+export function httpRequest({ method, path, token, body, headers = {} }: RequestText): Buffer {
   const head = [`${method} ${path} HTTP/1.1`, "Host: 127.0.0.1", "User-Agent: bench"];
   if (token !== undefined) head.push(`Authorization: Bearer ${token}`);
-  if (body !== undefined) head.push("Content-Type: application/json", `Content-Length: ${Buffer.byteLength(body)}`);
+  if (body !== undefined) head.push(`Content-Length: ${Buffer.byteLength(body)}`);
+  const all = body === undefined ? headers : { "content-type": "application/json", ...headers };
+  for (const [name, value] of Object.entries(all)) head.push(`${name}: ${value}`);
   return Buffer.from(`${head.join("\r\n")}${HEAD_END}${body ?? ""}`);
 }

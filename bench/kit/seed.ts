@@ -14,7 +14,8 @@ export function sessionIdOf(number: number): string {
   return `01930000-0000-7000-9000-${number.toString(16).padStart(12, "0")}`;
 }
 
-const USER_ID = `('01930000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid`;
+/** The same in SQL, of a column `n`. */
+export const USER_ID = `('01930000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid`;
 const SESSION_ID = `('01930000-0000-7000-9000-' || lpad(to_hex(n), 12, '0'))::uuid`;
 
 /** People 1 to `count` who follow each other at random, with counters that are right. */

@@ -1,18 +1,17 @@
 /** Following and unfollowing: many who follow one, against many who follow one each. */
 
+import { drained } from "../kit/events.ts";
 import type { RequestText } from "../kit/http-connection.ts";
 import { takeTurns, withCpu, type Measured } from "../kit/measure.ts";
 import { cpuOf, rateOf, ratios } from "../kit/report.ts";
 import type { Scenario } from "../kit/scenario.ts";
 import { seedSessions, userIdOf } from "../kit/seed.ts";
 import { rssBytes } from "../kit/usage.ts";
-import type { Database } from "../kit/bench.ts";
 
 const CONNECTIONS = 32;
 /** Each follows, and the next time round follows no more. */
 const FOLLOWERS = 2_000;
 const HOT = FOLLOWERS + 1;
-const DRAINED_WITHIN_MS = 20_000;
 
 /** With the worker, which folds the counters, and with the relay, which tells of each follow. What is left in the outbox is waited for, and its cost counted. */
 export const follow: Scenario = {
@@ -35,7 +34,7 @@ export const follow: Scenario = {
       async (durationMs: number): Promise<Measured> => {
         const { result, serviceMs, postgresMs } = await withCpu(bench, [api.pid, worker.pid], async () => {
           const served = await load.served({ script, port: api.port, connections: CONNECTIONS, durationMs });
-          await drained(database);
+          await drained(database.client);
           return served;
         });
         const { rate, served: count, latency } = result;
@@ -52,13 +51,3 @@ export const follow: Scenario = {
     };
   },
 };
-
-async function drained({ client }: Database): Promise<void> {
-  const giveUp = AbortSignal.timeout(DRAINED_WITHIN_MS);
-  for (;;) {
-    const { rows } = await client.query<{ waiting: number }>("select count(*)::int as waiting from outbox where done_at is null");
-    if (rows[0]?.waiting === 0) return;
-    if (giveUp.aborted) throw new Error(`${rows[0]?.waiting} events were still in the outbox after ${DRAINED_WITHIN_MS} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}

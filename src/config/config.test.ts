@@ -1,9 +1,11 @@
 import { describe, expect, it } from "@jest/globals";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ConfigError, envExample, readConfig } from "./config.ts";
+import { ConfigError, readConfig } from "./config.ts";
+import type { Setting } from "./cross-checks.ts";
+import { envExample } from "./variables.ts";
 
-function problemsOf(env: Record<string, string>, setting: "standalone" | "service" = "standalone"): Record<string, string> {
+function problemsOf(env: Record<string, string>, setting: Setting = "standalone"): Record<string, string> {
   try {
     readConfig(env, setting);
     return {};
@@ -54,7 +56,22 @@ describe("configuration", () => {
     });
     expect(problemsOf({ BOOTSTRAP_ADMIN_USERNAME: "root" })).toHaveProperty("BOOTSTRAP_ADMIN_*");
     expect(problemsOf({ CORS_ORIGINS: "https://app.example.com,*" })).toHaveProperty("CORS_ORIGINS");
-    expect(problemsOf({}, "service")).toHaveProperty("DATABASE_URL");
+    expect(problemsOf({}, "api")).toHaveProperty("DATABASE_URL");
+    expect(problemsOf({ NODE_ENV: "production", SIDECAR: "local" }, "worker")).toHaveProperty("SIDECAR");
+    expect(problemsOf({ NODE_ENV: "production", DATABASE_URL: "postgres://x/y" }, "api")).toHaveProperty("APP_API_TOKEN");
+  });
+
+  it("takes daprd where it is run beside one, and in production", () => {
+    expect(readConfig({}, "standalone").sidecar).toBe("local");
+    expect(readConfig({ DAPR_HTTP_PORT: "3500" }, "controller")).toMatchObject({ sidecar: "dapr", dapr: { httpPort: 3500 } });
+    expect(readConfig({ NODE_ENV: "production" }, "controller").sidecar).toBe("dapr");
+  });
+
+  it("asks a process only for what it uses", () => {
+    const production = { NODE_ENV: "production", DATABASE_URL: "postgres://x/y" };
+    expect(problemsOf(production, "worker")).toEqual({});
+    expect(problemsOf(production, "migrate")).toEqual({});
+    expect(problemsOf({ NODE_ENV: "production" }, "controller")).toEqual({});
   });
 
   it("takes an empty value for an unset one", () => {

@@ -1,5 +1,6 @@
 /** What many callers want at the same time, as one statement: under load the cost of a round trip is shared, alone nobody waits. */
 
+import { currentSpan, inSpans, isTracing, type Span } from "#src/kernel/trace";
 import type { Db } from "./pool.ts";
 
 /** Statements of one kind in flight; while there are as many, further callers wait together for the next. */
@@ -11,6 +12,7 @@ interface Asked<Item, Result> {
   readonly item: Item;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
+  readonly span: Span | undefined;
 }
 
 interface Queue<Item, Result> {
@@ -33,12 +35,12 @@ export function batched<Item, Result>(
     while (queue.waiting.length > 0 && queue.inFlight < IN_FLIGHT) {
       const batch = queue.waiting.splice(0, LARGEST);
       queue.inFlight += 1;
-      void settle(batch, () =>
+      const call = (): Promise<readonly Result[]> =>
         callMany(
           db,
           batch.map((asked) => asked.item),
-        ),
-      ).finally(() => {
+        );
+      void settle(batch, isTracing() ? () => inSpans(spansOf(batch), call) : call).finally(() => {
         queue.inFlight -= 1;
         flush(db, queue);
       });
@@ -47,7 +49,7 @@ export function batched<Item, Result>(
   return (db, item) =>
     new Promise((resolve, reject) => {
       const queue = queueOf(queues, db);
-      queue.waiting.push({ item, resolve, reject });
+      queue.waiting.push({ item, resolve, reject, span: currentSpan() });
       if (queue.isScheduled || queue.inFlight >= IN_FLIGHT) return;
       queue.isScheduled = true;
       setImmediate(flush, db, queue);
@@ -74,6 +76,11 @@ function queueOf<Item, Result>(queues: WeakMap<Db, Queue<Item, Result>>, db: Db)
     queues.set(db, queue);
   }
   return queue;
+}
+
+/** Whose statement this is: a flush runs wherever the one before it ended, in a trace that has no part in it. */
+function spansOf(batch: readonly { readonly span: Span | undefined }[]): Span[] {
+  return [...new Set(batch.flatMap(({ span }) => span ?? []))];
 }
 
 async function settle<Item, Result>(batch: readonly Asked<Item, Result>[], call: () => Promise<readonly Result[]>): Promise<void> {

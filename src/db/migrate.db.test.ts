@@ -42,11 +42,11 @@ describe("migrations", () => {
       expect({
         name,
         header: /^\/\*\* Phase: (expand|migrate|contract)\. Locks: .+\. Safe .+old version/s.test(text),
-        timeout: text.includes("lock_timeout"),
+        bounded: text.includes("lock_timeout") || text.includes("index concurrently"),
       }).toEqual({
         name,
         header: true,
-        timeout: true,
+        bounded: true,
       });
     }
   });

@@ -4,6 +4,7 @@ import { readdir } from "node:fs/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import knexModule, { type Knex } from "knex";
 import pg from "pg";
+import { delay } from "#src/kernel/clock";
 import type { Log } from "#src/kernel/log";
 
 const FOLDER = fileURLToPath(new URL("../../migrations/", import.meta.url));
@@ -26,8 +27,7 @@ export async function migrate(options: {
   const lock = new pg.Client({ connectionString: options.databaseUrl, application_name: "user-service migrate lock" });
   try {
     await lock.connect();
-    // Ends with its connection, so a killed process leaves nothing locked; knex's own lock is a row that would stay.
-    await lock.query("select pg_advisory_lock(hashtextextended('user-service migrate', 0))");
+    await takeLock(lock);
     await database.migrate.forceFreeMigrationsLock();
     const [, applied] = (await database.migrate.latest()) as [number, string[]];
     for (const name of applied) options.log.debug({ migration: name }, "migration applied");
@@ -35,6 +35,22 @@ export async function migrate(options: {
   } finally {
     await database.destroy();
     await lock.end();
+  }
+}
+
+const ASK_AGAIN_MS = 100;
+
+/**
+ * Ends with its connection, so a killed process leaves nothing locked; knex's own lock is a row that would stay. Asked for again and
+ * again, since a statement that waits holds a snapshot, and an index that is built concurrently waits for every older one.
+ */
+async function takeLock(lock: pg.Client): Promise<void> {
+  for (;;) {
+    const { rows } = await lock.query<{ ours: boolean }>(
+      "select pg_try_advisory_lock(hashtextextended('user-service migrate', 0)) as ours",
+    );
+    if (rows[0]?.ours === true) return;
+    await delay(ASK_AGAIN_MS);
   }
 }
 

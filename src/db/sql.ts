@@ -2,9 +2,11 @@
 
 import { createHash } from "node:crypto";
 import type pg from "pg";
+import { currentSpan, inSpan } from "#src/kernel/trace";
 import type { Db } from "./pool.ts";
 import { poolOf, refuseWhenCrowded } from "./pool.ts";
 import { asProblem } from "./errors.ts";
+import { statementSpan } from "./statement-span.ts";
 import { connectionOf, type Tx } from "./tx.ts";
 
 /** A statement with its values. The name is derived from the text, so PostgreSQL prepares it once a connection. */
@@ -45,7 +47,13 @@ export async function affected(on: Db | Tx, statement: Sql): Promise<number> {
   return (await run(on, statement)).rowCount ?? 0;
 }
 
-async function run<Row extends object>(on: Db | Tx, statement: Sql): Promise<pg.QueryResult<Row>> {
+/** Every statement of the service but the revocation feed's passes here. */
+function run<Row extends object>(on: Db | Tx, statement: Sql): Promise<pg.QueryResult<Row>> {
+  if (currentSpan() === undefined) return execute<Row>(on, statement);
+  return inSpan(statementSpan(statement), () => execute<Row>(on, statement));
+}
+
+async function execute<Row extends object>(on: Db | Tx, statement: Sql): Promise<pg.QueryResult<Row>> {
   const query = statement as unknown as pg.QueryConfig;
   const client = connectionOf(on);
   // In a transaction the raw error is wanted: inTx decides whether to repeat.

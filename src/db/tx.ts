@@ -3,8 +3,10 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Knex } from "knex";
 import type pg from "pg";
+import { currentSpan, inSpan } from "#src/kernel/trace";
 import { asProblem, isRetryable } from "./errors.ts";
 import { poolOf, refuseWhenCrowded, type Db } from "./pool.ts";
+import { TRANSACTION_SPAN } from "./statement-span.ts";
 
 declare const open: unique symbol;
 /** An open transaction. Only `inTx` makes one, so a write that forgot its transaction does not compile. */
@@ -25,7 +27,12 @@ const TRIES = 8;
  * a random pause, so `work` may run several times and must have no effect outside the transaction.
  * @throws Problem `service.busy` when the database cannot answer
  */
-export async function inTx<Result>(db: Db, work: (tx: Tx) => Promise<Result>, options: TxOptions = {}): Promise<Result> {
+export function inTx<Result>(db: Db, work: (tx: Tx) => Promise<Result>, options: TxOptions = {}): Promise<Result> {
+  if (currentSpan() === undefined) return transact(db, work, options);
+  return inSpan(TRANSACTION_SPAN, () => transact(db, work, options));
+}
+
+async function transact<Result>(db: Db, work: (tx: Tx) => Promise<Result>, options: TxOptions): Promise<Result> {
   for (let attempt = 1; ; attempt += 1) {
     refuseWhenCrowded(db);
     const startedMs = performance.now(); // allow: a duration for metrics only, #5

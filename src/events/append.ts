@@ -5,13 +5,14 @@ import type { Tx } from "#src/db/tx";
 import type { EventType } from "#src/contract/event-types";
 import { systemClock } from "#src/kernel/clock";
 import { newUuid } from "#src/kernel/ids";
+import { currentTraceparent } from "#src/kernel/trace";
 
 /** What happened, to whom. */
 export interface NewEvent<Data> {
   /** The user who changed; of an edge always the follower. */
   readonly subject: string;
   readonly data: Data;
-  /** W3C trace context of the request that caused it. */
+  /** W3C trace context of what caused it; of the current request or event when left out. */
   readonly traceparent?: string;
 }
 
@@ -35,7 +36,7 @@ export async function appendEvent<Data>(tx: Tx, type: EventType<Data>, event: Ne
         insert into outbox (id, topic, type, subject, user_version, data, traceparent)
         select ${newUuid(systemClock)}::uuid, ${type.topic}, ${type.type}, ${event.subject}::uuid,
           case when ${isPrivate}::boolean then private_version else version end,
-          ${JSON.stringify(type.data.parse(event.data))}::jsonb, ${event.traceparent ?? null}
+          ${JSON.stringify(type.data.parse(event.data))}::jsonb, ${event.traceparent ?? currentTraceparent() ?? null}
         from numbered`,
   );
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { z } from "zod";
 import { eventTypes } from "#src/contract/event-types";
+import { neighbourEventTypes } from "#src/contract/neighbour-event-types";
 import type { ProblemType } from "#src/kernel/problem";
 import { asyncApiDocument } from "./asyncapi.ts";
 
@@ -65,6 +66,36 @@ describe("the AsyncAPI document", () => {
     const payload = at(`components/messages/${name}/payload/properties`);
     expect(payload?.["type"]).toEqual({ const: name });
     expect(payload?.["data"]).toHaveProperty("properties");
+  });
+
+  it("tells of what other services may send: topic, operation, schema, and who may send it", () => {
+    expect(at("operations/receive.social.v1")).toMatchObject({
+      action: "receive",
+      channel: { $ref: "#/channels/social.v1" },
+      messages: [{ $ref: "#/channels/social.v1/messages/social.stats.updated.v1" }],
+    });
+    expect(document["operations"]).not.toHaveProperty(["publish.social.v1"]);
+    expect(at("channels/social.v1")).toMatchObject({ address: "social.v1", description: expect.any(String) });
+    expect(at("components/messages/social.stats.updated.v1/payload")).toMatchObject({
+      required: ["specversion", "id", "source", "type", "data"],
+      properties: {
+        source: { enum: ["urn:videamozi:social-service", "social-service"] },
+        type: { const: "social.stats.updated.v1" },
+        data: {
+          type: "object",
+          required: ["userId", "postsCount"],
+          properties: { postsCount: { type: "integer", minimum: 0 }, reactionsCount: {}, version: {} },
+        },
+      },
+    });
+    // Fields we do not know are ignored, and the document must not say otherwise.
+    expect(at("components/messages/social.stats.updated.v1/payload/properties/data")).not.toHaveProperty("additionalProperties");
+    for (const type of neighbourEventTypes()) expect(at(`channels/${type.topic}/messages`)).toHaveProperty([type.type]);
+  });
+
+  it("describes every topic in words", () => {
+    for (const type of [...eventTypes(), ...neighbourEventTypes()])
+      expect(at(`channels/${type.topic}`)?.["description"]).toEqual(expect.any(String));
   });
 
   it("uses each message it defines, in a channel and in an operation", () => {

@@ -1,9 +1,11 @@
 /** The AsyncAPI 3.0 document: events and sockets, written from the schemas that validate them. Takes plain data and knows neither kit. */
 
-import { z } from "zod";
+import type { z } from "zod";
 import type { EventType } from "#src/contract/event-types";
+import { neighbourEventTypes } from "#src/contract/neighbour-event-types";
 import type { ProblemType } from "#src/kernel/problem";
-import { EVENT_SOURCE } from "./cloud-event.ts";
+import { jsonSchema, record, type Json } from "./asyncapi-json.ts";
+import { eventMessages, receiveOperations, receivedMessages, topicChannels, topicOperations } from "./asyncapi-topics.ts";
 
 /** A message a client may send, as `realtime/` declares it. */
 interface ClientMessage {
@@ -30,10 +32,9 @@ export interface AsyncApiInput {
   readonly version: string;
 }
 
-type Json = Readonly<Record<string, unknown>>;
-
-/** A whole document. Operations are seen from this service: it sends events and pushes, and receives what clients send. */
+/** A whole document. Operations are seen from this service: it sends events and pushes, and receives what clients and other services send. */
 export function asyncApiDocument(input: AsyncApiInput): Json {
+  const received = neighbourEventTypes();
   return {
     asyncapi: "3.0.0",
     info: {
@@ -46,10 +47,10 @@ export function asyncApiDocument(input: AsyncApiInput): Json {
     },
     defaultContentType: "application/json",
     servers: servers(input.publicUrl),
-    channels: { ...topicChannels(input.eventTypes), sockets: socketChannel(input) },
-    operations: { ...topicOperations(input.eventTypes), ...socketOperations(input) },
+    channels: { ...topicChannels([...input.eventTypes, ...received]), sockets: socketChannel(input) },
+    operations: { ...topicOperations(input.eventTypes), ...receiveOperations(received), ...socketOperations(input) },
     components: {
-      messages: { ...eventMessages(input.eventTypes), ...socketMessages(input) },
+      messages: { ...eventMessages(input.eventTypes), ...receivedMessages(received), ...socketMessages(input) },
       schemas: { Problem: problemSchema },
       securitySchemes: {
         accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT", description: "Sent as `auth: {token}` when connecting." },
@@ -70,62 +71,6 @@ function servers(publicUrl: string): Json {
     },
     pubsub: { host: "localhost:3500", protocol: "dapr", description: "The Dapr sidecar of whoever subscribes." },
   };
-}
-
-const PRIVACY: Readonly<Record<string, string>> = {
-  "users.v1": "For every app.",
-  "users.private.v1": "What other people must not learn; subscription scopes decide who may read it.",
-};
-
-function topicChannels(types: readonly EventType<unknown>[]): Json {
-  return record(topicsOf(types), (topic) => [
-    topic,
-    {
-      address: topic,
-      description: PRIVACY[topic],
-      servers: [{ $ref: "#/servers/pubsub" }],
-      messages: record(ofTopic(types, topic), (type) => [type.type, { $ref: `#/components/messages/${type.type}` }]),
-    },
-  ]);
-}
-
-function topicOperations(types: readonly EventType<unknown>[]): Json {
-  return record(topicsOf(types), (topic) => [
-    `publish.${topic}`,
-    {
-      action: "send",
-      summary: `Publishes to ${topic}.`,
-      channel: { $ref: `#/channels/${topic}` },
-      messages: ofTopic(types, topic).map((type) => ({ $ref: `#/channels/${topic}/messages/${type.type}` })),
-    },
-  ]);
-}
-
-function eventMessages(types: readonly EventType<unknown>[]): Json {
-  return record(types, (type) => [
-    type.type,
-    {
-      name: type.type,
-      summary: type.summary,
-      contentType: "application/cloudevents+json",
-      payload: {
-        type: "object",
-        required: ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "userversion", "data"],
-        properties: {
-          specversion: { const: "1.0" },
-          id: { type: "string", format: "uuid", description: "The same at each repeat." },
-          source: { const: EVENT_SOURCE },
-          type: { const: type.type },
-          subject: { type: "string", format: "uuid", description: "The user who changed; of an edge always the follower." },
-          time: { type: "string", format: "date-time" },
-          datacontenttype: { const: "application/json" },
-          userversion: { type: "integer", minimum: 1, description: "Strictly grows for each subject on each topic." },
-          traceparent: { type: "string", description: "W3C trace context." },
-          data: jsonSchema(type.data, "output"),
-        },
-      },
-    },
-  ]);
 }
 
 function socketChannel(input: AsyncApiInput): Json {
@@ -212,20 +157,6 @@ const problemSchema: Json = {
   },
 };
 
-/** AsyncAPI's own schemas are a superset of JSON Schema draft 7. */
-function jsonSchema(schema: z.ZodType, io: "input" | "output"): Json {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { target: "draft-7", io, unrepresentable: "any" });
-  return rest;
-}
-
-function topicsOf(types: readonly EventType<unknown>[]): string[] {
-  return [...new Set(types.map((type) => type.topic))];
-}
-
-function ofTopic(types: readonly EventType<unknown>[], topic: string): EventType<unknown>[] {
-  return types.filter((type) => type.topic === topic);
-}
-
 /** Keys of components may hold no colon. */
 function keyOf(name: string): string {
   return name.replaceAll(":", ".");
@@ -237,8 +168,4 @@ function ackKeyOf(name: string): string {
 
 function inSockets(key: string): Json {
   return { $ref: `#/channels/sockets/messages/${key}` };
-}
-
-function record<Item>(items: readonly Item[], entry: (item: Item) => readonly [string, unknown]): Json {
-  return Object.fromEntries(items.map(entry));
 }

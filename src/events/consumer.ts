@@ -1,6 +1,7 @@
 /** A consumer is data: which event, and what to do with it. */
 
 import type { EventType } from "#src/contract/event-types";
+import type { NeighbourEventType } from "#src/contract/neighbour-event-types";
 import type { Tx } from "#src/db/tx";
 
 /** A CloudEvent (1.0) as consumers get it, its data parsed. */
@@ -13,6 +14,11 @@ export interface ReceivedEvent<Data> {
   readonly time: Date;
   readonly data: Data;
 }
+
+/** An event of another service: what CloudEvents leaves open may be missing. */
+export type NeighbourEvent<Data> = Pick<ReceivedEvent<Data>, "id" | "type" | "data"> & {
+  readonly [Open in "subject" | "userVersion" | "time"]: ReceivedEvent<Data>[Open] | undefined;
+};
 
 /** How handling ended: done, try again, or never (dead letter), always for a named reason. */
 export type Verdict = { readonly outcome: "SUCCESS" } | { readonly outcome: "RETRY" | "DROP"; readonly reason: string };
@@ -28,7 +34,7 @@ export const success: Verdict = { outcome: "SUCCESS" };
  */
 export interface Consumer<Deps> {
   readonly name: string;
-  readonly event: EventType<unknown>;
+  readonly event: EventType<unknown> | NeighbourEventType<unknown>;
   readonly delivery: "push" | "once";
   readonly handle: (deps: Deps, event: ReceivedEvent<never>, tx: Tx) => Promise<Verdict>;
 }
@@ -47,7 +53,19 @@ interface OnceSpec<Deps, Data> {
   readonly handle: (deps: Deps, event: ReceivedEvent<Data>, tx: Tx) => Promise<Verdict>;
 }
 
+interface NeighbourSpec<Deps, Data> {
+  readonly name: string;
+  readonly event: NeighbourEventType<Data>;
+  readonly delivery: "once";
+  readonly handle: (deps: Deps, event: NeighbourEvent<Data>, tx: Tx) => Promise<Verdict>;
+}
+
 /** Declares a consumer; the data's type follows from the event. Names are unique: the inbox remembers by them. */
 export function consumer<Deps, Data>(spec: PushSpec<Deps, Data> | OnceSpec<Deps, Data>): Consumer<Deps> {
+  return spec as unknown as Consumer<Deps>;
+}
+
+/** The same for an event of another service, which is always handled once. */
+export function neighbourConsumer<Deps, Data>(spec: NeighbourSpec<Deps, Data>): Consumer<Deps> {
   return spec as unknown as Consumer<Deps>;
 }

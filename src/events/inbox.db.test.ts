@@ -1,48 +1,14 @@
 import { describe, expect, it } from "@jest/globals";
 import { restrictionLifted, userFollowed, userUnfollowed } from "#src/contract/event-types";
-import { closeDb, openDb, type Db } from "#src/db/pool";
+import { neighbourEventTypes } from "#src/contract/neighbour-event-types";
 import { affected, row, rows, sql } from "#src/db/sql";
 import { silentLog } from "#src/kernel/log";
-import type { CloudEvent, DeliveryOutcome } from "#src/sidecar/port";
-import { cloneDatabase } from "../../test/kit/database.ts";
 import { append, eventDatabase, startEventLoop } from "../../test/kit/event-loop.ts";
+import { anotherEvent, effects, openInbox, ourEvent as event, subject, verdicts, type InboxDeps as Deps } from "../../test/kit/inbox.ts";
 import { until } from "../../test/kit/until.ts";
-import { EVENT_SOURCE } from "./cloud-event.ts";
-import { consumer, success, type Consumer, type ReceivedEvent } from "./consumer.ts";
+import { consumer, neighbourConsumer, success, type Consumer, type ReceivedEvent } from "./consumer.ts";
 import { createInbox } from "./inbox.ts";
 import { deleteOldInbox } from "./inbox.sql.ts";
-
-interface Deps {
-  readonly db: Db;
-}
-
-interface Open extends AsyncDisposable {
-  readonly db: Db;
-  readonly receipts: string[];
-  readonly deliver: (event: unknown, topic?: string) => Promise<DeliveryOutcome>;
-}
-
-/** An inbox whose receipts are noted, with a table `effects` that handlers may write. */
-async function openInbox(consumers: readonly Consumer<Deps>[], options: { readonly consumerTimeoutMs?: number } = {}): Promise<Open> {
-  await using stack = new AsyncDisposableStack();
-  const database = stack.use(await cloneDatabase());
-  const db = openDb({ url: database.url, maxConnections: 4, applicationName: "test", log: silentLog });
-  stack.defer(() => closeDb(db));
-  await affected(db, sql`create table effects (event_id text, note text)`);
-  const receipts: string[] = [];
-  const inbox = createInbox({ db, consumers, deps: { db }, receipts: { note: (id) => receipts.push(id) }, log: silentLog, ...options });
-  const owned = stack.move();
-  return {
-    db,
-    receipts,
-    deliver: async (event, topic = "users.v1") => {
-      const subscription = inbox.subscriptions.find((one) => one.topic === topic);
-      if (subscription === undefined) throw new Error(`nobody subscribes to ${topic}`);
-      return await subscription.deliver(event);
-    },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
 
 type Handle = (
   deps: Deps,
@@ -64,58 +30,34 @@ const effect: Handle = async (_deps, event, tx) => {
   return success;
 };
 
-const subject = "0197a3a0-0000-7000-8000-000000000001";
-
-function event(parts: Partial<CloudEvent> = {}): CloudEvent {
-  return {
-    specversion: "1.0",
-    id: "0197a3a0-0000-7000-8000-00000000000a",
-    source: EVENT_SOURCE,
-    type: userUnfollowed.type,
-    subject,
-    time: "2026-11-24T12:00:00.000Z",
-    datacontenttype: "application/json",
-    userversion: 7,
-    data: { followerId: subject, followeeId: subject, edgeVersion: 3 },
-    ...parts,
-  };
-}
-
-const effects = (db: Db): Promise<object[]> => rows(db, sql`select event_id, note from effects`);
-const verdicts = (db: Db): Promise<object[]> => rows(db, sql`select consumer, verdict, reason, attempts from inbox order by consumer`);
-
 describe("the inbox", () => {
   it("gives a consumer the event with its data parsed, and takes the receipt", async () => {
     const seen: unknown[] = [];
     await using inbox = await openInbox([push(async (_deps, received) => (seen.push(received), success))]);
-    expect(await inbox.deliver(event({ data: { followerId: subject, followeeId: subject, edgeVersion: 3, ofALaterVersion: true } }))).toBe(
-      "SUCCESS",
-    );
+    const later = anotherEvent(8, { data: { followerId: subject, followeeId: subject, edgeVersion: 3, ofALaterVersion: true } });
+    await inbox.say([later]);
+    expect(await inbox.deliver(later)).toBe("SUCCESS");
     expect(seen).toEqual([
       {
-        id: event().id,
+        id: later.id,
         type: userUnfollowed.type,
         subject,
-        userVersion: 7,
+        userVersion: 8,
         time: new Date("2026-11-24T12:00:00.000Z"),
         data: { followerId: subject, followeeId: subject, edgeVersion: 3 },
       },
     ]);
-    expect(inbox.receipts).toEqual([event().id]);
+    expect(inbox.receipts).toEqual([later.id]);
   });
 
   it("takes the receipt of events that nobody here consumes, and ignores attributes it does not know", async () => {
     await using inbox = await openInbox([]);
-    expect(await inbox.deliver({ ...event({ type: "videamozi.user.something_new.v1" }), pubsubname: "pubsub", topic: "users.v1" })).toBe(
-      "SUCCESS",
-    );
-    expect(inbox.receipts).toEqual([event().id]);
-  });
-
-  it("takes no receipt of what another service said", async () => {
-    await using inbox = await openInbox([]);
-    expect(await inbox.deliver(event({ source: "urn:videamozi:social-service" }))).toBe("SUCCESS");
-    expect(inbox.receipts).toEqual([]);
+    const unknown = anotherEvent(8, { type: "videamozi.user.something_new.v1" });
+    await inbox.say([unknown]);
+    expect(await inbox.deliver({ ...unknown, pubsubname: "pubsub", topic: "users.v1" })).toBe("SUCCESS");
+    expect(await inbox.deliver(event())).toBe("SUCCESS");
+    expect(inbox.receipts).toEqual([unknown.id, event().id]);
+    expect(inbox.figures()).toMatchObject({ ignored: 1, success: 1 });
   });
 
   it("gives an event to consumers of its topic and type only", async () => {
@@ -127,10 +69,13 @@ describe("the inbox", () => {
       handle: async () => (seen.push("private"), success),
     });
     await using inbox = await openInbox([push(async () => (seen.push("public"), success)), other]);
+    const [elsewhere, followed] = [anotherEvent(1), anotherEvent(8, { type: userFollowed.type })];
+    await inbox.say([elsewhere], "users.private.v1");
+    await inbox.say([followed]);
     await inbox.deliver(event());
     // The right type from the wrong topic, and another type from the right one.
-    await inbox.deliver(event(), "users.private.v1");
-    await inbox.deliver(event({ type: userFollowed.type }));
+    expect(await inbox.deliver(elsewhere, "users.private.v1")).toBe("SUCCESS");
+    expect(await inbox.deliver(followed)).toBe("SUCCESS");
     expect(seen).toEqual(["public"]);
   });
 
@@ -239,15 +184,18 @@ describe("the inbox", () => {
     ["an empty object", {}],
     ["no id", { ...event(), id: undefined }],
     ["an id with NUL", event({ id: "a\0b" })],
+    ["half a surrogate pair", event({ subject: "\ud800", data: "\ud800" })],
     ["another specversion", { ...event(), specversion: "0.3" }],
     ["a userversion of nought", event({ userversion: 0 })],
     ["a time that is none", event({ time: "yesterday" })],
+    ["one without a userversion", { ...event(), userversion: undefined }],
+    ["data nested a million levels deep", { ...event(), data: JSON.parse("[".repeat(1e6) + "]".repeat(1e6)) as unknown }],
   ])("drops what is no CloudEvent of ours, with the reason: %s", async (_name, poison) => {
     await using inbox = await openInbox([push(async () => success)]);
     expect(await inbox.deliver(poison)).toBe("DROP");
     const kept = await row<{ verdict: string; reason: string }>(inbox.db, sql`select verdict, reason from inbox`);
     expect(kept?.verdict).toBe("DROP");
-    expect(kept?.reason).toMatch(/^no CloudEvent of ours: /);
+    expect(kept?.reason).toMatch(/^no CloudEvent: /);
     // Again: known by what it says, so it is one row.
     expect(await inbox.deliver(poison)).toBe("DROP");
     expect(await verdicts(inbox.db)).toHaveLength(1);
@@ -255,11 +203,13 @@ describe("the inbox", () => {
 
   it("drops data that is not as the type says, names where and not what, and settles the event", async () => {
     await using inbox = await openInbox([once(effect)]);
-    expect(await inbox.deliver(event({ data: { followerId: "secret\0", followeeId: subject, edgeVersion: 3 } }))).toBe("DROP");
+    const wrong = anotherEvent(8, { data: { followerId: "secret", followeeId: subject, edgeVersion: 3 } });
+    await inbox.say([wrong]);
+    expect(await inbox.deliver(wrong)).toBe("DROP");
     expect(await verdicts(inbox.db)).toEqual([
       { consumer: "(inbox)", verdict: "DROP", reason: "data: followerId invalid_format", attempts: 1 },
     ]);
-    expect(inbox.receipts).toEqual([event().id]);
+    expect(inbox.receipts).toEqual([wrong.id]);
   });
 
   it("settles a dead letter as DEAD, keeping the reason it was tried again for, and takes its receipt", async () => {
@@ -277,6 +227,27 @@ describe("the inbox", () => {
     await using inbox = await openInbox([]);
     expect(await inbox.deliver(event(), "users.v1.dead")).toBe("SUCCESS");
     expect(await verdicts(inbox.db)).toEqual([{ consumer: "(inbox)", verdict: "DEAD", reason: "given up by the sidecar", attempts: 1 }]);
+  });
+
+  it("subscribes to our topics whoever consumes, and to those of others that somebody does, each with its dead letters", () => {
+    const topics = (consumers: readonly Consumer<Deps>[]): unknown[] => {
+      const inbox = createInbox({ db: {} as never, deps: {} as never, consumers, receipts: { note: () => {} }, log: silentLog });
+      return inbox.subscriptions.map(({ topic, deadLetterTopic }) => [topic, deadLetterTopic]);
+    };
+    const ours = [
+      ["users.v1", "users.v1.dead"],
+      ["users.v1.dead", undefined],
+      ["users.private.v1", "users.private.v1.dead"],
+      ["users.private.v1.dead", undefined],
+    ];
+    const listens = neighbourConsumer<Deps, unknown>({
+      name: "test.social",
+      event: neighbourEventTypes()[0] as never,
+      delivery: "once",
+      handle: async () => success,
+    });
+    expect(topics([])).toEqual(ours);
+    expect(topics([listens])).toEqual([...ours, ["social.v1", "social.v1.dead"], ["social.v1.dead", undefined]]);
   });
 
   it("refuses two consumers of one name: the inbox remembers by it", async () => {
@@ -320,6 +291,6 @@ describe("an event of ours, from outbox to consumer", () => {
       reason: "never",
     });
     await until(async () => (await row(database.db, sql`select 1 from outbox where done_at is null`)) === undefined);
-    expect(loop.inbox.figures()).toEqual({ success: 1, retry: 3, drop: 0, dead: 1, pushFailed: 0 });
+    expect(loop.inbox.figures()).toEqual({ success: 1, ignored: 0, retry: 3, drop: 0, dead: 1, forged: 0, pushFailed: 0 });
   });
 });

@@ -1,11 +1,13 @@
 import { describe, expect, it } from "@jest/globals";
 import pg from "pg";
-import { row, rows, sql } from "#src/db/sql";
+import { affected, row, rows, sql } from "#src/db/sql";
 import { inTx } from "#src/db/tx";
+import { systemClock } from "#src/kernel/clock";
 import { silentLog } from "#src/kernel/log";
 import { eventDatabase, fillOutbox } from "../../test/kit/event-loop.ts";
 import { until } from "../../test/kit/until.ts";
 import { claimDue } from "./outbox.sql.ts";
+import { createDoubt } from "./doubt.ts";
 import { createReceipts } from "./receipts.ts";
 
 describe("receipts", () => {
@@ -75,5 +77,35 @@ describe("receipts", () => {
     receipts.note(event?.id ?? "");
     await receipts.close();
     expect(await row(database.db, sql`select 1 as open from outbox where done_at is null`)).toBeUndefined();
+  });
+
+  it("are not believed when they come late after a silence, as when a broker was killed: the event goes out once more", async () => {
+    await using database = await eventDatabase(2);
+    const { db } = database;
+    await fillOutbox(db, database.subjects, 2);
+    const claim = async (): Promise<string[]> => {
+      const { claimed } = await claimDue(db, { look: 9, limit: 9, leaseSeconds: 10 });
+      return claimed.map(({ id }) => id);
+    };
+    const [late = "", soon = ""] = await claim();
+    // Published 5 s ago.
+    await affected(db, sql`update outbox set due_at = due_at - interval '5 seconds' where id = ${late}::uuid`);
+    const doubt = createDoubt({ db, clock: systemClock, leaseSeconds: 10 });
+    await using receipts = createReceipts({ db, log: silentLog, doubt });
+    receipts.note(late);
+    receipts.note(soon);
+    await until(() => receipts.figures().marked === 1 && receipts.figures().doubted === 1);
+    const next = await claim();
+    expect(next).toContain(late);
+    // What is behind the one is still parked, what is behind the other is free.
+    expect(next.length).toBe(2);
+    receipts.note(late);
+    await until(() => receipts.figures().marked === 2);
+    // Late alone is no reason: receipts that keep coming say that there is only much to do.
+    const [behind = ""] = await claim();
+    await affected(db, sql`update outbox set due_at = due_at - interval '5 seconds' where id = ${behind}::uuid`);
+    receipts.note(behind);
+    await until(() => receipts.figures().received === 4 && receipts.figures().marked + receipts.figures().doubted === 4);
+    expect(receipts.figures()).toMatchObject({ doubted: 2 });
   });
 });

@@ -5,6 +5,7 @@ import { createWakeup } from "#src/kernel/wakeup";
 import type { Db } from "#src/db/pool";
 import { inTx } from "#src/db/tx";
 import type { Log } from "#src/kernel/log";
+import type { Doubt } from "./doubt.ts";
 import { markDone } from "./outbox.sql.ts";
 
 /** Collects ids of events that came back. */
@@ -13,7 +14,7 @@ export interface Receipts extends AsyncDisposable {
   readonly note: (eventId: string) => void;
   /** Marks what was noted, once more if need be, and stops. What cannot be marked is published again, with the same id. */
   readonly close: () => Promise<void>;
-  readonly figures: () => { readonly received: number; readonly marked: number };
+  readonly figures: () => { readonly received: number; readonly marked: number; readonly doubted: number };
 }
 
 export interface ReceiptsOptions {
@@ -21,16 +22,20 @@ export interface ReceiptsOptions {
   readonly log: Log;
   /** Told when events became due because those before them are done: wakes a relay in the same process. */
   readonly onFreed?: () => void;
+  /** Where a broker is between; left out: every receipt is believed. */
+  readonly doubt?: Doubt;
 }
 
 const BATCH = 500;
+/** Under load batches begin this far apart. With less in each of them, marking cost the API as much as all else it does with an event. */
+const APART_MS = 10;
 /** Beyond this, receipts are dropped while the database is away: their events come again. */
 const MOST_WAITING = 50_000;
 
-/** Starts marking. One statement runs at a time, so batches grow by themselves under load and nothing waits when idle. */
-export function createReceipts({ db, log, onFreed }: ReceiptsOptions): Receipts {
+/** Starts marking. One batch at a time, and the next one after a moment: under load they grow, and a lone receipt does not wait. */
+export function createReceipts({ db, log, onFreed, doubt }: ReceiptsOptions): Receipts {
   const waiting = new Set<string>();
-  const figures = { received: 0, marked: 0 };
+  const figures = { received: 0, marked: 0, doubted: 0 };
   const closing = new AbortController();
   const wakeup = createWakeup();
   let running: Promise<void> | undefined;
@@ -39,11 +44,15 @@ export function createReceipts({ db, log, onFreed }: ReceiptsOptions): Receipts 
     for (let failures = 0; waiting.size > 0;) {
       const batch = firstOf(waiting, BATCH);
       try {
-        const { done, freed } = await inTx(db, (tx) => markDone(tx, batch));
+        const doubted = (await doubt?.doubted(batch)) ?? [];
+        figures.doubted += doubted.length;
+        const believed = batch.filter((id) => !doubted.includes(id));
+        const { done, freed } = await inTx(db, (tx) => markDone(tx, believed));
         for (const id of batch) waiting.delete(id);
         figures.marked += done;
         failures = 0;
         if (freed > 0) onFreed?.();
+        await wakeup.pause(APART_MS, closing.signal);
       } catch (error) {
         failures += 1;
         if (failures === 1) log.warn({ error, waiting: waiting.size }, "receipts cannot be marked just now; they are kept and tried again");
@@ -62,6 +71,7 @@ export function createReceipts({ db, log, onFreed }: ReceiptsOptions): Receipts 
   return {
     note: (eventId) => {
       figures.received += 1;
+      doubt?.heard();
       if (waiting.size >= MOST_WAITING) return;
       waiting.add(eventId);
       running ??= drain();

@@ -5,7 +5,7 @@ import type { Db } from "#src/db/pool";
 import type { CloudEvent, Sidecar } from "#src/sidecar/port";
 import { append, eventDatabase, fillOutbox, startEventLoop } from "../../test/kit/event-loop.ts";
 import { until } from "../../test/kit/until.ts";
-import { systemClock } from "#src/kernel/clock";
+import { delay, systemClock } from "#src/kernel/clock";
 import { silentLog } from "#src/kernel/log";
 import { outboxFigures } from "./outbox.sql.ts";
 import { createRelay } from "./relay.ts";
@@ -182,6 +182,19 @@ describe("the relay", () => {
     for (const subject of database.subjects) {
       expect(seen.filter((event) => event.subject === subject).map((event) => event.userversion)).toEqual([1, 2, 3, 4, 5]);
     }
+  });
+
+  it("claims many at once under load, not one for each that got out", async () => {
+    await using database = await eventDatabase(400);
+    await fillOutbox(database.db, database.subjects, 1);
+    // One after the other, as daprd publishes to RabbitMQ; and nothing comes back.
+    let turn: Promise<void> = Promise.resolve();
+    const publish = (): Promise<void> => (turn = turn.then(() => delay(1)));
+    await using loop = startEventLoop(database.db, { publish: () => publish });
+    await until(() => loop.relay.figures().published === 400);
+    // What was claimed together has one lease.
+    const found = await row<{ claims: number }>(database.db, sql`select count(distinct due_at) as claims from outbox`);
+    expect(found?.claims).toBeLessThan(40);
   });
 
   it("finds an event that is appended while the one before is being marked done", async () => {

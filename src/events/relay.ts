@@ -3,6 +3,7 @@
 import { backoffMs } from "#src/kernel/backoff";
 import { delay, type Clock } from "#src/kernel/clock";
 import type { Log } from "#src/kernel/log";
+import { currentTraceparent, withRemoteTrace, type SpanSpec } from "#src/kernel/trace";
 import { createWakeup } from "#src/kernel/wakeup";
 import type { Db } from "#src/db/pool";
 import type { Sidecar } from "#src/sidecar/port";
@@ -14,7 +15,7 @@ export interface RelayOptions {
   readonly sidecar: Pick<Sidecar, "publish">;
   readonly clock: Clock;
   readonly log: Log;
-  /** How often an idle relay asks whether anything is due; 40 ms when left out, half of which is the mean wait of a lone event. */
+  /** How often an idle relay asks whether anything is due; 25 ms when left out, half of which is the mean wait of a lone event. */
   readonly pollMs?: number;
   /** How long a claim holds, and how long a receipt is waited for the first time; 10 s when left out. Longer than `publishTimeoutMs`. */
   readonly leaseMs?: number;
@@ -45,6 +46,9 @@ export interface Relay {
   readonly figures: () => RelayFigures;
 }
 
+/** How long a first claim holds when nothing else is said, in ms. */
+export const LEASE_MS = 10_000;
+
 /** Makes a relay; it does nothing before `start`. */
 export function createRelay(options: RelayOptions): Relay {
   return new OutboxRelay(options);
@@ -53,6 +57,11 @@ export function createRelay(options: RelayOptions): Relay {
 /** After a failed publish, one event at a time is tried this often until one gets through. */
 const PROBE_MS = 500;
 const MOST_LOOKED_AT = 1_024;
+/** A claim costs about as much for one event as for many: under load it waits until this share of what may be in flight is free. */
+const LEAST_FREE_SHARE = 1 / 4;
+
+/** What a look at the outbox came to. `more`: there was as much as could be taken · `full`: no room to take anything · `idle`: nothing is due. */
+type Round = "more" | "full" | "idle";
 
 class OutboxRelay implements Relay {
   readonly #options: Required<RelayOptions>;
@@ -62,12 +71,13 @@ class OutboxRelay implements Relay {
   readonly #inFlight = new Set<Promise<void>>();
   readonly #counts = { published: 0, repeated: 0, failed: 0, fenced: 0 };
   #isSidecarDown = false;
+  #waitsForRoom = false;
   /** How many due events a claim looks at: more while many of them wait for another of their user. */
   #look = 0;
   #running: Promise<void> | undefined;
 
   constructor(options: RelayOptions) {
-    this.#options = { pollMs: 40, leaseMs: 10_000, publishTimeoutMs: 6_000, maxInFlight: 64, ...options };
+    this.#options = { pollMs: 25, leaseMs: LEASE_MS, publishTimeoutMs: 6_000, maxInFlight: 64, ...options };
     if (this.#options.leaseMs <= this.#options.publishTimeoutMs) throw new RangeError("leaseMs must be longer than publishTimeoutMs");
   }
 
@@ -92,28 +102,30 @@ class OutboxRelay implements Relay {
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
     let databaseFailures = 0;
-    let isBusy = false;
+    let round: Round = "idle";
     while (!signal.aborted) {
       try {
-        isBusy = await this.#round(isBusy);
+        round = await this.#round(round);
         databaseFailures = 0;
       } catch (error) {
-        isBusy = false;
+        round = "idle";
         databaseFailures += 1;
         if (databaseFailures === 1) this.#options.log.warn({ error }, "the outbox cannot be read just now; it is tried again");
         await sleep(backoffMs(databaseFailures, { firstMs: 100, mostMs: 2_000 }), signal);
       }
       if (this.#isSidecarDown) await sleep(PROBE_MS, signal);
-      else if (!isBusy) await this.#wakeup.pause(this.#options.pollMs, signal);
+      else if (round !== "more") await this.#wakeup.pause(this.#options.pollMs, signal);
     }
   }
 
-  /** One look at the outbox. @returns whether to look again at once, since there was as much as could be taken */
-  async #round(wasBusy: boolean): Promise<boolean> {
+  /** One look at the outbox. */
+  async #round(before: Round): Promise<Round> {
     const { db, clock, leaseMs, maxInFlight } = this.#options;
     const free = maxInFlight - this.#inFlight.size;
-    const limit = this.#isSidecarDown ? Math.min(1, free) : free;
-    if (limit <= 0 || (!wasBusy && !(await isAnythingDue(db)))) return false;
+    this.#waitsForRoom = free < Math.max(1, maxInFlight * LEAST_FREE_SHARE);
+    if (this.#waitsForRoom) return before === "idle" ? "idle" : "full";
+    const limit = this.#isSidecarDown ? 1 : free;
+    if (before === "idle" && !(await isAnythingDue(db))) return "idle";
     const claimedAtMs = clock.monotonicMs();
     const look = Math.max(limit, this.#look);
     const { claimed, parked } = await claimDue(db, { look, limit, leaseSeconds: leaseMs / 1_000 });
@@ -122,13 +134,13 @@ class OutboxRelay implements Relay {
     const repeated = claimed.filter((claim) => claim.attempts > 1).length;
     this.#counts.repeated += repeated;
     if (repeated > 0) this.#options.log.warn({ events: repeated }, "events without a receipt are published again");
-    return claimed.length === limit || parked > 0;
+    return claimed.length === limit || parked > 0 ? "more" : "idle";
   }
 
   #begin(claim: ClaimedEvent, leaseEndsMs: number): void {
     const publishing = this.#publish(claim, leaseEndsMs).finally(() => {
       this.#inFlight.delete(publishing);
-      this.#wakeup.wake();
+      if (this.#waitsForRoom) this.#wakeup.wake();
     });
     this.#inFlight.add(publishing);
   }
@@ -141,11 +153,12 @@ class OutboxRelay implements Relay {
       return;
     }
     try {
-      await sidecar.publish(
-        claim.topic,
-        toCloudEvent(claim),
-        AbortSignal.any([AbortSignal.timeout(publishTimeoutMs), this.#aborting.signal]),
-      );
+      const signal = AbortSignal.any([AbortSignal.timeout(publishTimeoutMs), this.#aborting.signal]);
+      await withRemoteTrace(claim.traceparent, publishSpan(claim), () => {
+        // The parent of whoever receives it is this try, not the request that is long over.
+        const traceparent = currentTraceparent() ?? null;
+        return sidecar.publish(claim.topic, toCloudEvent({ ...claim, traceparent }), signal);
+      });
       this.#counts.published += 1;
       this.#isSidecarDown = false;
       // Nothing is written: the claim holds until the receipt comes or the lease ends.
@@ -170,6 +183,23 @@ class OutboxRelay implements Relay {
       log.warn({ error: lost }, "a failed publish could not be noted; the event comes again when its lease ends");
     }
   }
+}
+
+/** OpenTelemetry semantic conventions for messaging, 1.38. */
+function publishSpan({ topic, type, id, attempts }: ClaimedEvent): SpanSpec {
+  return {
+    name: `publish ${topic}`,
+    kind: "producer",
+    attributes: {
+      "messaging.system": "dapr",
+      "messaging.operation.name": "publish",
+      "messaging.operation.type": "send",
+      "messaging.destination.name": topic,
+      "messaging.message.id": id,
+      "cloudevents.event_type": type,
+      "messaging.dapr.attempt": attempts,
+    },
+  };
 }
 
 /** For the operator who reads the row. NUL cannot be kept. */

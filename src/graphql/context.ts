@@ -2,6 +2,7 @@
 
 import DataLoader from "dataloader";
 import type { Access, Actor, Client, Gate, Throttle } from "#src/kernel/actor";
+import { currentSpan } from "#src/kernel/trace";
 import type { GraphqlContext, RootField } from "./part.ts";
 
 interface Asker {
@@ -35,7 +36,10 @@ export class RequestContext<Deps> implements GraphqlContext<Deps> {
   /** Lets a root field run or throws why not. A mutation asks anew: the one before it may have ended the session. */
   async admit(field: Pick<RootField<Deps>, "needs" | "throttle">, kind: "query" | "mutation"): Promise<void> {
     const actor = await (kind === "query" ? this.admission(field.needs) : this.ask(field.needs));
-    if (actor !== undefined) this.actor = actor;
+    if (actor !== undefined) {
+      this.actor = actor;
+      currentSpan()?.set({ "enduser.id": actor.userId });
+    }
     this.asker.throttle(field.throttle, { actor, client: this.client });
   }
 

@@ -4,6 +4,7 @@ import { GraphQLError, type GraphQLFormattedError } from "graphql";
 import type { Log } from "#src/kernel/log";
 import { internalError, Problem, inputInvalid, type ProblemType } from "#src/kernel/problem";
 import { problemDocument } from "#src/kernel/problem-document";
+import { currentSpan, errorTypeOf } from "#src/kernel/trace";
 import { csrfRefused, documentInvalid, mutationByGet, operationUnknown, requestInvalid, syntaxError } from "./graphql.errors.ts";
 
 /** What Apollo itself refuses, by its code. */
@@ -30,7 +31,10 @@ export function errorFormatter(log: Log): (formatted: GraphQLFormattedError, err
     if (type !== undefined) {
       return placed(formatted, { message: formatted.message, extensions: { code: type.code, status: type.status } });
     }
-    log.error({ error: original instanceof Error ? original.stack : String(original), path: formatted.path }, "a GraphQL field failed");
+    const span = currentSpan();
+    span?.fail(errorTypeOf(original));
+    const text = original instanceof Error ? original.stack : String(original);
+    log.error({ error: text, path: formatted.path, traceId: span?.traceId }, "a GraphQL field failed");
     return placed(formatted, problemError(new Problem(internalError)));
   };
 }

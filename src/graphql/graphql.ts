@@ -4,12 +4,13 @@ import type { IncomingMessage } from "node:http";
 import { ApolloServer, type ApolloServerPlugin, type BaseContext } from "@apollo/server";
 import { ApolloServerPluginLandingPageDisabled } from "@apollo/server/plugin/disabled";
 import { koaMiddleware } from "@as-integrations/koa";
-import { getOperationAST, GraphQLError, type DocumentNode, type GraphQLSchema } from "graphql";
+import { getOperationAST, GraphQLError, type DocumentNode, type GraphQLSchema, type OperationDefinitionNode } from "graphql";
 import type { Context, Middleware } from "koa";
 import { LRUCache } from "lru-cache";
 import type { Client, Gate, Throttle } from "#src/kernel/actor";
 import type { Log } from "#src/kernel/log";
 import { Problem } from "#src/kernel/problem";
+import { currentSpan, inSpan, type SpanSpec } from "#src/kernel/trace";
 import { RequestContext } from "./context.ts";
 import { COST_LIMIT, costOf } from "./cost.ts";
 import { errorFormatter, problemError } from "./errors.ts";
@@ -67,7 +68,7 @@ export async function createGraphql<Deps>(options: GraphqlOptions<Deps>): Promis
       const request = await readGraphqlRequest(ctx.req);
       isWithinLimits(request);
       (ctx.request as { body?: unknown }).body = request.body;
-      await apollo(ctx as never, () => Promise.resolve());
+      await inSpan(OPERATION_SPAN, () => apollo(ctx as never, () => Promise.resolve()) as Promise<void>);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       refuse(ctx, error);
@@ -116,6 +117,7 @@ function costLimit<Deps>(schema: GraphQLSchema): ApolloServerPlugin<RequestConte
       Promise.resolve({
         didResolveOperation: ({ document, request }): Promise<void> => {
           const operation = getOperationAST(document, request.operationName);
+          nameSpan(operation);
           const cost = operation === null || operation === undefined ? 0 : costOf(schema, document, operation, request.variables ?? {});
           if (cost <= COST_LIMIT) return Promise.resolve();
           const problem = new Problem(tooCostly, { extensions: { limit: COST_LIMIT } });
@@ -123,6 +125,16 @@ function costLimit<Deps>(schema: GraphQLSchema): ApolloServerPlugin<RequestConte
         },
       }),
   };
+}
+
+const OPERATION_SPAN: SpanSpec = { name: "graphql", kind: "internal" };
+
+/** OpenTelemetry semantic conventions for GraphQL: named by type alone, since an operation's name is the client's to choose. */
+function nameSpan(operation: OperationDefinitionNode | null | undefined): void {
+  const span = operation ? currentSpan() : undefined;
+  if (span === undefined || !operation) return;
+  span.rename(operation.operation);
+  span.set({ "graphql.operation.type": operation.operation });
 }
 
 function documentStore(): NonNullable<ConstructorParameters<typeof ApolloServer<BaseContext>>[0]["documentStore"]> {

@@ -14,6 +14,9 @@ import { traceIdOf } from "./trace.ts";
 /** How long what a refused client still sends is thrown away, so that it can read the refusal before the connection ends. */
 const LINGER_MS = 1_000;
 
+/** What `routePath` is before a route was found. */
+export const NO_ROUTE = "(none)";
+
 /** What makes an answer: its status, a body that is already text, and headers flat (name, value, name, value). */
 export interface Sending {
   readonly status: number;
@@ -42,7 +45,7 @@ export class Exchange {
   /** Headers of this answer alone, flat: CORS, limits. */
   readonly headers: string[] = [];
   /** The path as declared, for metrics and logs: ids in it would be labels without end. */
-  routePath = "(none)";
+  routePath = NO_ROUTE;
   actor: Actor | undefined;
   /** Set while the body is awaited, to tell a slow client from a slow service. */
   readingBody = false;
@@ -50,6 +53,8 @@ export class Exchange {
   mayRefuseWith: ReadonlySet<ProblemType> | undefined;
   /** What the answer's status is or will be. */
   status = 0;
+  /** The code of the problem it was refused with. */
+  problemCode: string | undefined;
   readonly #options: ExchangeOptions;
   #traceId: string | undefined;
   #ended: AbortController | undefined;
@@ -66,6 +71,11 @@ export class Exchange {
   get traceId(): string {
     this.#traceId ??= traceIdOf(this.request.headers["traceparent"]);
     return this.#traceId;
+  }
+
+  /** Where spans are made the request's span decides, so that logs and refusals name what a trace is found by. */
+  set traceId(traceId: string) {
+    this.#traceId = traceId;
   }
 
   /** The log with this request's trace, route and account on each line. */
@@ -124,6 +134,7 @@ export class Exchange {
   /** Writes a refusal as problem+json. */
   refuse(problem: Problem, headers: readonly string[] = []): void {
     const document = placedDocument(problem, { instance: this.path.slice(0, 300), traceId: this.traceId });
+    this.problemCode = problem.code;
     this.send({
       status: document.status,
       type: "application/problem+json",

@@ -12,6 +12,7 @@ import { Exchange, type ExchangeOptions } from "./exchange.ts";
 import { methodNotAllowed, routeNotFound } from "./http.errors.ts";
 import { writeOpenApi, type OpenApi } from "./openapi.ts";
 import { checkPath } from "./query.ts";
+import { inTrace } from "./request-span.ts";
 import { RouteTable, type Entry } from "./route-table.ts";
 import type { Route } from "./route.ts";
 import { securityHeaders } from "./security-headers.ts";
@@ -101,15 +102,18 @@ export function createPublicApp<Deps>(options: PublicAppOptions<Deps>): PublicAp
       return;
     }
     exchange.headers.push(...cors.answerHeaders(headers.origin));
-    try {
-      await exchange.within(deadlineMs, dispatch(table, exchange, context));
-    } catch (error) {
-      refuse(exchange, error, metrics);
-    }
+    await inTrace(exchange, async () => {
+      try {
+        await exchange.within(deadlineMs, dispatch(table, exchange, context));
+      } catch (error) {
+        refuse(exchange, error, metrics);
+      }
+      exchange.status ||= context.status;
+    });
     metrics.httpRequest({
       method,
       route: exchange.routePath,
-      status: exchange.status || context.status,
+      status: exchange.status,
       durationMs: clock.monotonicMs() - startedMs,
     });
   });

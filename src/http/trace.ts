@@ -1,15 +1,14 @@
 /** The trace a request belongs to (W3C Trace Context, section 3.2): the caller's, or a new one. */
 
 import { randomFillSync } from "node:crypto";
-
-const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)/;
+import { parseTraceparent } from "#src/kernel/trace-context";
 
 const random = Buffer.alloc(4096);
 let used = random.length;
 
 /** The trace id of a `traceparent` header, or a new one of 16 random bytes when it is missing or not well formed. 32 hex digits. */
 export function traceIdOf(traceparent: string | string[] | undefined): string {
-  const given = typeof traceparent === "string" && traceparent.length < 256 ? TRACEPARENT.exec(traceparent)?.[1] : undefined;
+  const given = parseTraceparent(traceparent)?.traceId;
   if (given !== undefined) return given;
   if (used === random.length) {
     randomFillSync(random);

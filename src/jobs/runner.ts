@@ -3,6 +3,7 @@
 import type { Db } from "#src/db/pool";
 import { backoffMs } from "#src/kernel/backoff";
 import type { Log } from "#src/kernel/log";
+import { withRemoteTrace } from "#src/kernel/trace";
 import { createWakeup } from "#src/kernel/wakeup";
 import type { Job, Sweep } from "./job.ts";
 import { claimJobs, isAnyJobDue, markJobDone, markJobFailed, releaseJob, type ClaimedJob } from "./jobs.sql.ts";
@@ -147,9 +148,17 @@ class Runner<Deps> implements JobRunner {
     const job = this.#jobs.get(claim.kind);
     if (job === undefined) return;
     try {
-      await withTimeout(timeoutOf(job), this.#cutting.signal, async (signal) => {
-        await job.handle(deps, job.payload.parse(claim.payload) as never, signal, { id: claim.id, attempt: claim.attempt });
-      });
+      // A trace of its own: whoever asked for the job has had their answer.
+      const span = {
+        name: `job ${claim.kind}`,
+        kind: "internal",
+        attributes: { "job.id": claim.id, "job.attempt": claim.attempt },
+      } as const;
+      await withRemoteTrace(undefined, span, () =>
+        withTimeout(timeoutOf(job), this.#cutting.signal, async (signal) => {
+          await job.handle(deps, job.payload.parse(claim.payload) as never, signal, { id: claim.id, attempt: claim.attempt });
+        }),
+      );
     } catch (error) {
       if (this.#cutting.signal.aborted) return await releaseJob(db, claim);
       log.warn({ error, kind: claim.kind, jobId: claim.id, attempt: claim.attempt }, "a job failed");

@@ -30,7 +30,9 @@ export type SecurityEventKind =
   | "restriction.imposed"
   | "restriction.lifted"
   | "admin.created"
-  | "origin.refused";
+  | "origin.refused"
+  | "sidecar.refused"
+  | "event.forged";
 
 /** Ids and codes only: no address in clear beyond what operators need, no token, no password. */
 export interface SecurityEvent {

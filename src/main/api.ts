@@ -6,10 +6,10 @@ import { startApi } from "./serve.ts";
 
 await runProcess({
   name: "api",
-  setting: "service",
-  start: async (config, log) => {
+  setting: "api",
+  start: async (config, log, leaving) => {
     const core = openCore(config, log, urlsOf(config));
-    const api = await startApi(core);
+    const api = await startApi(core, { relaysHere: config.sidecar === "local", leaving });
     log.info({ address: config.bindAddress, port: api.port }, "api is ready");
     return {
       stop: async (signal) => {

@@ -1,7 +1,8 @@
 /** How this process and what it depends on are: for `/health/services` and the figures. */
 
-import type { Check, CheckResult } from "#src/http/health-board";
 import { row, sql } from "#src/db/sql";
+import { outboxFigures } from "#src/events/outbox.sql";
+import type { Check, CheckResult } from "#src/http/health-board";
 import type { Realtime } from "#src/realtime/realtime";
 import type { CoreDeps } from "./deps.ts";
 import type { SessionGuard } from "./guard.ts";
@@ -15,21 +16,41 @@ interface Parts {
 
 /** An older read means that requests wait, in ms. */
 const FEED_LATE_MS = 500;
+/** An event whose receipt is later than that says that the way through sidecar and broker is not as it should be, in s: a publish has had its 6. */
+const EVENTS_LATE_SECONDS = 8;
+const SIDECAR_ANSWERS_WITHIN_MS = 900;
+
+/** The checks of a process that relays, or that needs to know whether events arrive. */
+export function coreChecks(core: CoreDeps): Check[] {
+  const { clock, db, dapr } = core;
+  const sidecar: Check = {
+    name: "sidecar",
+    check: async () => (await dapr?.health(AbortSignal.timeout(SIDECAR_ANSWERS_WITHIN_MS))) ?? { state: "down", latencyMs: 0 },
+  };
+  return [
+    { name: "database", check: () => timed(core, () => row(db, sql`select 1 as one`)) },
+    ...(dapr === undefined ? [] : [sidecar]),
+    {
+      name: "events",
+      check: async () => {
+        const startedMs = clock.monotonicMs();
+        const { lagSeconds, waiting } = await outboxFigures(db);
+        const latencyMs = clock.monotonicMs() - startedMs;
+        if (lagSeconds < EVENTS_LATE_SECONDS) return { state: "up", latencyMs };
+        return { state: "degraded", latencyMs, detail: `${waiting} wait, the oldest for ${Math.round(lagSeconds)} s` };
+      },
+    },
+  ];
+}
 
 /** The checks of an API process. Redis is there only when it is configured. */
 export function apiChecks({ core, guard, sharingAttempts, realtime }: Parts): Check[] {
-  const { clock, db, config } = core;
-  const timed = async (work: () => Promise<unknown>): Promise<CheckResult> => {
-    const startedMs = clock.monotonicMs();
-    await work();
-    return { state: "up", latencyMs: clock.monotonicMs() - startedMs };
-  };
   const redis: Check = {
     name: "redis",
     check: () => realtime().checkRedis?.() ?? Promise.resolve({ state: "down", latencyMs: 0 }),
   };
   return [
-    { name: "database", check: () => timed(() => row(db, sql`select 1 as one`)) },
+    ...coreChecks(core),
     {
       name: "revocations",
       check: () => {
@@ -37,13 +58,25 @@ export function apiChecks({ core, guard, sharingAttempts, realtime }: Parts): Ch
         return Promise.resolve({ state: ageMs < FEED_LATE_MS ? "up" : "down", latencyMs: Number.isFinite(ageMs) ? ageMs : 0 });
       },
     },
-    { name: "throttles", check: () => Promise.resolve({ state: sharingAttempts() ? "up" : "degraded", latencyMs: 0 }) },
-    ...(config.redisUrl === undefined ? [] : [redis]),
+    {
+      name: "throttles",
+      check: () => Promise.resolve(sharingAttempts() ? SHARED : COUNTED_ALONE),
+    },
+    ...(core.config.redisUrl === undefined ? [] : [redis]),
   ];
 }
 
+const SHARED: CheckResult = { state: "up", latencyMs: 0 };
+const COUNTED_ALONE: CheckResult = { state: "degraded", latencyMs: 0, detail: "each process counts for itself" };
+
+async function timed({ clock }: CoreDeps, work: () => Promise<unknown>): Promise<CheckResult> {
+  const startedMs = clock.monotonicMs();
+  await work();
+  return { state: "up", latencyMs: clock.monotonicMs() - startedMs };
+}
+
 /** The figures that belong to no kit. */
-export function registerFigures({ core, guard, realtime }: Parts): void {
+export function registerFigures({ core, guard, sharingAttempts, realtime }: Parts): void {
   const { metrics } = core;
   metrics.observeSockets(() => realtime().figures().connections);
   metrics.gauge("revocation_feed_age_seconds", "Since the last finished read of the revocation feed was sent", () => {
@@ -51,4 +84,7 @@ export function registerFigures({ core, guard, realtime }: Parts): void {
     return Number.isFinite(ageMs) ? ageMs / 1000 : undefined;
   });
   metrics.gauge("gate_sessions_remembered", "Sessions the gate may answer for from memory", () => guard.memory.size);
+  metrics.gauge("throttles_shared", "1 while tries to sign in are counted across processes, 0 while each counts for itself", () =>
+    sharingAttempts() ? 1 : 0,
+  );
 }

@@ -1,22 +1,24 @@
 /** One flat record of what use cases and kits are given. Features are data and functions; nothing is constructed but this. */
 
 import type { Config } from "#src/config/config";
-import { environment } from "#src/config/environment";
 import { closeDb, openDb, poolFigures, type Db } from "#src/db/pool";
 import { createAccessTokens, type AccessTokens } from "#src/features/sessions/access-token";
 import { parseKeyRing, type KeyRing } from "#src/features/sessions/key-ring";
 import { createRefreshTokens, type RefreshTokens } from "#src/features/sessions/refresh-token";
 import type { Presence } from "#src/features/presence/public";
 import { createPasswordHasher, signInThrottled, type PasswordHasher } from "#src/features/sign-in/public";
-import { systemClock, type Clock } from "#src/kernel/clock";
+import { backoffMs } from "#src/kernel/backoff";
+import { delay, systemClock, type Clock } from "#src/kernel/clock";
 import type { Attempts } from "#src/kernel/actor";
 import type { Log } from "#src/kernel/log";
+import type { Secret } from "#src/kernel/secret";
 import { openMailbox } from "#src/mail/mailbox";
 import type { Mail } from "#src/mail/mail";
 import type { Realtime } from "#src/realtime/realtime";
 import type { Pushes } from "#src/realtime/socket-event";
 import { createAttempts } from "#src/sidecar/attempts";
-import { createLocalSidecar, type LocalSidecar } from "#src/sidecar/local/local-sidecar";
+import type { Sidecar } from "#src/sidecar/port";
+import { openSidecar, type OpenSidecar } from "./open-sidecar.ts";
 import { Metrics } from "#src/telemetry/metrics";
 
 /** What every process has. */
@@ -28,7 +30,10 @@ export interface CoreDeps extends AsyncDisposable {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly db: Db;
-  readonly sidecar: LocalSidecar;
+  readonly sidecar: Sidecar;
+  /** daprd's side of it, where that is the sidecar. */
+  readonly dapr: OpenSidecar["dapr"];
+  readonly closeSidecar: OpenSidecar["close"];
 }
 
 /** What the worker's jobs and sweeps may ask for. */
@@ -77,8 +82,7 @@ export function openCore(config: Config, log: Log, urls: DatabaseUrls): CoreDeps
     onQuery: metrics.query,
   });
   metrics.observePool(() => poolFigures(db));
-  const { production, dataDir } = config;
-  const sidecar = createLocalSidecar({ db, log, production, dataDir, environment });
+  const sidecar = openSidecar({ config, clock: systemClock, log, db });
   return {
     ...urls,
     config,
@@ -86,7 +90,9 @@ export function openCore(config: Config, log: Log, urls: DatabaseUrls): CoreDeps
     log,
     metrics,
     db,
-    sidecar,
+    sidecar: sidecar.sidecar,
+    dapr: sidecar.dapr,
+    closeSidecar: sidecar.close,
     [Symbol.asyncDispose]: async () => {
       await sidecar.close();
       await closeDb(db);
@@ -108,15 +114,22 @@ export type Identity = Pick<
 
 const SECRET_TIMEOUT_MS = 5_000;
 
-/** @throws Error when there are no signing keys: only standalone makes them by itself */
-export async function openIdentity(core: CoreDeps): Promise<Identity> {
+/** Where the keys of a start come from. */
+export interface KeySource {
+  /** Keys that this process has made itself; else they are the sidecar's to give. */
+  readonly ownKeys?: Secret<string>;
+  /** Aborted when the process is told to end before it has started. */
+  readonly leaving: AbortSignal;
+}
+
+/**
+ * Waits for the sidecar where keys come from its secret store.
+ * @throws Error when there are no signing keys (only standalone makes them by itself), or the reason of `leaving`
+ */
+export async function openIdentity(core: CoreDeps, { ownKeys, leaving }: KeySource): Promise<Identity> {
   const { config, clock, log, sidecar } = core;
-  const stored = await sidecar.secret("signing-keys", AbortSignal.timeout(SECRET_TIMEOUT_MS));
-  if (stored === undefined) {
-    throw new Error(
-      `there are no signing keys: put them in ${config.dataDir}/secrets/signing-keys or SECRET_SIGNING_KEYS; \`npm start\` makes them on first use`,
-    );
-  }
+  const stored = ownKeys ?? (await readSigningKeys(core, leaving));
+  if (stored === undefined) throw new Error(`there are no signing keys: put them in ${placeOfKeys(config)}`);
   const keyRing = parseKeyRing(stored.reveal());
   const attempts = createAttempts({ state: sidecar.state, clock, log, enabled: config.rateLimits, refusal: signInThrottled });
   return {
@@ -128,4 +141,25 @@ export async function openIdentity(core: CoreDeps): Promise<Identity> {
     attempts,
     sharingAttempts: attempts.sharing,
   };
+}
+
+/** Until the sidecar answers, whatever its answer is: processes start in any order. */
+async function readSigningKeys({ sidecar, dapr, log }: CoreDeps, leaving: AbortSignal): Promise<Secret<string> | undefined> {
+  await dapr?.ready(leaving);
+  for (let failures = 0; ; failures += 1) {
+    try {
+      return await sidecar.secret("signing-keys", AbortSignal.any([leaving, AbortSignal.timeout(SECRET_TIMEOUT_MS)]));
+    } catch (error) {
+      leaving.throwIfAborted();
+      if (dapr === undefined) throw error;
+      if (failures === 0) log.warn({ error }, "the sidecar does not give the signing keys yet; it is asked again");
+      await delay(backoffMs(failures + 1, { firstMs: 200, mostMs: 5_000 }), leaving);
+    }
+  }
+}
+
+function placeOfKeys(config: Config): string {
+  return config.sidecar === "dapr"
+    ? "the secret `signing-keys` of the sidecar's secret store `secrets`"
+    : `${config.dataDir}/secrets/signing-keys or SECRET_SIGNING_KEYS; \`npm start\` makes them on first use`;
 }

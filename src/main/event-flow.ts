@@ -1,20 +1,55 @@
-/** Events out and in, where the sidecar is in this process: relay, subscription, receipts. */
+/** Events out and in: the relay, and the subscriptions with their receipts. One process may run both, or each its own. */
 
-import { createInbox } from "#src/events/inbox";
+import { createInbox, type Inbox } from "#src/events/inbox";
 import { outboxFigures } from "#src/events/outbox.sql";
+import { createDoubt } from "#src/events/doubt";
 import { createReceipts } from "#src/events/receipts";
-import { createRelay } from "#src/events/relay";
-import type { ApiDeps } from "./deps.ts";
+import { createRelay, LEASE_MS, type Relay } from "#src/events/relay";
+import type { ApiDeps, CoreDeps } from "./deps.ts";
 import { features } from "./features.ts";
 import type { Running } from "./work.ts";
 
-/** Starts the relay and subscribes our own consumers; their receipts wake the relay. */
-export function startEventFlow(deps: ApiDeps): Running {
-  const { db, log, clock, sidecar, metrics } = deps;
+/** The relay of a process, publishing. */
+export interface Outflow extends Running {
+  readonly relay: Relay;
+}
+
+/** Starts to take events from the outbox to the sidecar. Any number of processes may. */
+export function startOutflow(core: CoreDeps): Outflow {
+  const { db, log, clock, sidecar, metrics } = core;
   const relay = createRelay({ db, sidecar, clock, log });
-  const receipts = createReceipts({ db, log, onFreed: relay.nudge });
+  metrics.gauge("relay_published", "Events published since the start", () => relay.figures().published);
+  metrics.gauge("relay_repeated", "Events published again since the start, for want of a receipt", () => relay.figures().repeated);
+  observeOutbox(core);
+  relay.start();
+  return { relay, stop: (signal) => relay.stop(signal) };
+}
+
+/** The inbox of a process, subscribed. */
+export interface Inflow {
+  readonly inbox: Inbox;
+  /** Marks what was received; after the last delivery. */
+  readonly stop: () => Promise<void>;
+}
+
+/** Subscribes our own consumers; what they got is marked done in the outbox. @param onFreed wakes a relay of this process */
+export function startInflow(deps: ApiDeps, onFreed?: () => void): Inflow {
+  const { db, log, clock, sidecar, dapr, metrics } = deps;
+  const doubt = dapr === undefined ? {} : { doubt: createDoubt({ db, clock, leaseSeconds: LEASE_MS / 1_000 }) };
+  const receipts = createReceipts({ db, log, ...doubt, ...(onFreed === undefined ? {} : { onFreed }) });
   const inbox = createInbox({ db, log, deps, receipts, consumers: features.flatMap((feature) => feature.consumers ?? []) });
   sidecar.subscribe(inbox.subscriptions);
+  metrics.gauge("receipts_doubted", "Receipts since the start that were late after a silence: published once more", () => {
+    return receipts.figures().doubted;
+  });
+  metrics.gauge("inbox_dropped", "Deliveries dropped since the start", () => inbox.figures().drop);
+  metrics.gauge("inbox_forged", "Deliveries that were not what they said, since the start", () => inbox.figures().forged);
+  metrics.gauge("inbox_ignored", "Deliveries of a kind that nobody here consumes, since the start", () => inbox.figures().ignored);
+  return { inbox, stop: () => receipts.close() };
+}
+
+/** What an alert on events that do not arrive looks at; the same figures from whichever process is asked. */
+export function observeOutbox({ db, metrics }: CoreDeps): void {
   metrics.gauge(
     "outbox_lag_seconds",
     "Age of the oldest event whose receipt has not come",
@@ -26,15 +61,4 @@ export function startEventFlow(deps: ApiDeps): Running {
     "Events published more than once and still without receipt",
     async () => (await outboxFigures(db)).unconfirmed,
   );
-  metrics.gauge("relay_published", "Events published since the start", () => relay.figures().published);
-  metrics.gauge("inbox_dropped", "Deliveries dropped since the start", () => inbox.figures().drop);
-  relay.start();
-  return {
-    stop: async (signal) => {
-      await relay.stop(signal);
-      // Deliveries that run may still bring receipts.
-      await sidecar.close();
-      await receipts.close();
-    },
-  };
 }

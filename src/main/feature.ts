@@ -2,6 +2,7 @@
 
 import type { Consumer } from "#src/events/consumer";
 import type { GraphqlPart } from "#src/graphql/part";
+import type { InternalRoute } from "#src/http/internal-route";
 import type { Route } from "#src/http/route";
 import type { Job, Sweep } from "#src/jobs/job";
 import type { ConnectionListener, SocketEvent } from "#src/realtime/socket-event";
@@ -10,6 +11,8 @@ import type { ConnectionListener, SocketEvent } from "#src/realtime/socket-event
 export interface Feature<Deps, WorkDeps = Deps> {
   readonly name: string;
   readonly routes?: readonly Route<Deps>[];
+  /** For other apps of the mesh, on the sidecar listener. */
+  readonly internal?: readonly InternalRoute<Deps>[];
   readonly graphql?: GraphqlPart<Deps>;
   readonly sockets?: readonly SocketEvent<Deps>[];
   readonly connections?: ConnectionListener<Deps>;

@@ -2,6 +2,7 @@
 
 import { discovery } from "#src/features/discovery/feature";
 import { graph } from "#src/features/graph/feature";
+import { neighbours } from "#src/features/neighbours/feature";
 import { notices } from "#src/features/notices/feature";
 import { presence } from "#src/features/presence/feature";
 import { profiles } from "#src/features/profiles/feature";
@@ -21,4 +22,5 @@ export const features: readonly Feature<ApiDeps, WorkerDeps>[] = [
   discovery,
   presence,
   restrictions,
+  neighbours,
 ];

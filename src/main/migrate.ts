@@ -10,7 +10,7 @@ import { createLog } from "#src/telemetry/log";
 import { urlsOf } from "./deps.ts";
 
 try {
-  const config = readConfig(environment, "service");
+  const config = readConfig(environment, "migrate");
   const log = createLog({ level: config.logLevel, fields: { process: "migrate" } });
   const { directUrl } = urlsOf(config);
   const { applied } = await migrate({ databaseUrl: directUrl, log });

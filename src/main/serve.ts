@@ -1,6 +1,6 @@
-/** The API: REST, GraphQL and Socket.IO on the public listener, and with the in-process sidecar the relay. */
+/** The API: REST, GraphQL and Socket.IO on the public listener; events and calls of other apps on the sidecar's. */
 
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, RequestListener } from "node:http";
 import { eventTypes } from "#src/contract/event-types";
 import { asyncApiDocument } from "#src/events/asyncapi";
 import { Presence } from "#src/features/presence/public";
@@ -12,6 +12,7 @@ import { createCors } from "#src/http/cors";
 import { healthRoutes } from "#src/http/health";
 import { createPublicApp, type Mount, type PublicApp } from "#src/http/public-app";
 import { createServer, type DrainableServer } from "#src/http/server";
+import { startingListener } from "#src/http/starting";
 import { createThrottle, type CountingThrottle } from "#src/http/throttle";
 import type { Client } from "#src/kernel/actor";
 import { mailboxPage } from "#src/mail/mailbox-page";
@@ -19,10 +20,11 @@ import { createRealtime, type Realtime } from "#src/realtime/realtime";
 import { kitEvents } from "#src/realtime/token-refresh";
 import { serverEvents, type Pushes } from "#src/realtime/socket-event";
 import { apiChecks, registerFigures } from "./checks.ts";
-import { openIdentity, type ApiDeps, type CoreDeps, type Identity } from "./deps.ts";
-import { startEventFlow } from "./event-flow.ts";
+import { openIdentity, type ApiDeps, type CoreDeps, type Identity, type KeySource } from "./deps.ts";
+import { observeOutbox, startInflow, startOutflow } from "./event-flow.ts";
 import { features } from "./features.ts";
 import { guardSessions, type SessionGuard } from "./guard.ts";
+import { openSidecarDoor } from "./sidecar-door.ts";
 import { version } from "./version.ts";
 import type { Running } from "./work.ts";
 
@@ -36,10 +38,22 @@ const SOCKET_GRACE_MS = 2_000;
 /** How long requests in flight get, in ms. */
 const REQUEST_GRACE_MS = 10_000;
 
-/** Starts everything and listens. @throws Error when keys are missing or the port is taken */
-export async function startApi(core: CoreDeps): Promise<RunningApi> {
+/** What differs between the processes that serve. */
+export interface ServeOptions extends KeySource {
+  /** Whether events leave by this process too; else the worker's relay takes them. */
+  readonly relaysHere: boolean;
+}
+
+/**
+ * Listens at once, waits for what it needs, then serves.
+ * @throws Error when there are no keys or the port is taken
+ */
+export async function startApi(core: CoreDeps, options: ServeOptions): Promise<RunningApi> {
   const { config } = core;
-  const identity = await openIdentity(core);
+  let listener: RequestListener = startingListener;
+  const http = createServer((request, response) => listener(request, response));
+  const port = await listen(http, [config.port, ...config.otherPorts], config.bindAddress);
+  const identity = await openIdentity(core, options);
   const throttle = createThrottle({
     clock: core.clock,
     enabled: config.rateLimits,
@@ -50,18 +64,34 @@ export async function startApi(core: CoreDeps): Promise<RunningApi> {
   const deps = apiDeps(core, identity, { realtime: late.get, guard });
   const parts: Parts = { core, deps, identity, guard, throttle, realtime: late.get };
   const graphql = await openGraphql(parts);
-  const state = { listening: false, couldServe: false };
-  const http = createServer((request, response) => app.listener(request, response));
-  const app = openApp(parts, { graphql, http, isStarted: () => (state.couldServe ||= state.listening && guard.feed.isFresh()) });
+  let couldServe = false;
+  const app = openApp(parts, { graphql, http, isStarted: () => (couldServe ||= guard.feed.isFresh()) });
   const realtime = openRealtime(parts, http);
   late.set(realtime);
   guard.cutBy(realtime);
   deps.presence.start(watchersAmong(realtime.pushes));
   registerFigures({ ...parts, sharingAttempts: identity.sharingAttempts });
-  const events = startEventFlow(deps);
-  const port = await listen(http, [config.port, ...config.otherPorts], config.bindAddress);
-  state.listening = true;
+  const events = await startEvents(deps, options);
+  listener = app.listener;
   return { port, stop: (signal) => stop({ ...parts, graphql, http, events }, signal) };
+}
+
+/** Events of both ways as far as they pass this process, and the listener that daprd brings them to. */
+async function startEvents(deps: ApiDeps, { relaysHere }: ServeOptions): Promise<Running> {
+  const outflow = relaysHere ? startOutflow(deps) : undefined;
+  if (outflow === undefined) observeOutbox(deps);
+  const inflow = startInflow(deps, outflow?.relay.nudge);
+  const internal = features.flatMap((feature) => feature.internal ?? []);
+  const door = await openSidecarDoor(deps, internal);
+  return {
+    stop: async (signal) => {
+      await outflow?.stop(signal);
+      // Deliveries that run may still bring receipts. When this listener has closed, daprd ends too.
+      await door?.stop(signal);
+      await deps.closeSidecar();
+      await inflow.stop();
+    },
+  };
 }
 
 /** Listens on the first port that is free. @throws Error naming PORT when none is */
@@ -165,9 +195,11 @@ function openApp(
 }
 
 function mounts(core: CoreDeps, graphql: Graphql): Mount[] {
+  const open: Mount = { path: "/graphql", methods: ["GET", "POST"], middleware: graphql.middleware };
+  if (core.config.production) return [open];
   const mailbox = mailboxPage(core);
   return [
-    { path: "/graphql", methods: ["GET", "POST"], middleware: graphql.middleware },
+    open,
     ...["/mailbox", "/mailbox/:messageId", "/mailbox/:messageId/html"].map((path): Mount => ({
       path,
       methods: ["GET"],

@@ -1,7 +1,7 @@
 /** `npm start`: the whole service but the controller in one process, with an embedded PostgreSQL unless one is given. */
 
 import { randomBytes } from "node:crypto";
-import { chmod, link, mkdir, unlink, writeFile } from "node:fs/promises";
+import { chmod, link, mkdir, readFile, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "#src/config/config";
 import { migrate } from "#src/db/migrate";
@@ -9,14 +9,15 @@ import { startEmbeddedPostgres, type EmbeddedPostgres } from "#src/embedded/embe
 import { generateKeyRing } from "#src/features/sessions/key-ring";
 import { createPasswordHasher, ensureFirstAdmin } from "#src/features/sign-in/public";
 import type { Log } from "#src/kernel/log";
-import { openCore, urlsOf, type CoreDeps, type DatabaseUrls } from "./deps.ts";
+import { Secret } from "#src/kernel/secret";
+import { openCore, urlsOf, type CoreDeps, type DatabaseUrls, type KeySource } from "./deps.ts";
 import { runProcess } from "./run.ts";
 import { startApi } from "./serve.ts";
 import { startWork, type Running } from "./work.ts";
 
 await runProcess({ name: "standalone", setting: "standalone", start: startStandalone });
 
-async function startStandalone(config: Config, log: Log): Promise<Running> {
+async function startStandalone(config: Config, log: Log, leaving: AbortSignal): Promise<Running> {
   say("Starting User Service …");
   const postgres = config.databaseUrl === undefined ? await embedded(config, log) : undefined;
   const urls: DatabaseUrls = postgres === undefined ? urlsOf(config) : { databaseUrl: postgres.url, directUrl: postgres.directUrl };
@@ -24,9 +25,11 @@ async function startStandalone(config: Config, log: Log): Promise<Running> {
   try {
     const { applied } = await migrate({ databaseUrl: urls.directUrl, log });
     if (applied.length > 0) say(`  database    ${applied.length} migrations applied`);
-    await ensureSigningKeys(config);
+    const madeKeys = await ensureSigningKeys(config);
     core = openCore(config, log, urls);
-    return await serveAll(core, postgres);
+    // The in-process sidecar reads the same file; daprd beside one machine need not have a secret store.
+    const ownKeys = config.sidecar === "dapr" ? { ownKeys: madeKeys } : {};
+    return await serveAll(core, { postgres, leaving, ...ownKeys });
   } catch (error) {
     await core?.[Symbol.asyncDispose]();
     await postgres?.stop();
@@ -34,9 +37,12 @@ async function startStandalone(config: Config, log: Log): Promise<Running> {
   }
 }
 
-async function serveAll(core: CoreDeps, postgres: EmbeddedPostgres | undefined): Promise<Running> {
+async function serveAll(
+  core: CoreDeps,
+  { postgres, ...keys }: KeySource & { readonly postgres: EmbeddedPostgres | undefined },
+): Promise<Running> {
   const admin = await firstAdmin(core);
-  const api = await startApi(core);
+  const api = await startApi(core, { relaysHere: true, ...keys });
   const work = startWork(core);
   welcome(core, api.port, admin);
   return {
@@ -55,7 +61,7 @@ async function embedded(config: Config, log: Log): Promise<EmbeddedPostgres> {
 }
 
 /** Made once, by whoever comes first; processes that share DATA_DIR share them. */
-async function ensureSigningKeys(config: Config): Promise<void> {
+async function ensureSigningKeys(config: Config): Promise<Secret<string>> {
   const folder = join(config.dataDir, "secrets");
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await chmod(folder, 0o700);
@@ -66,6 +72,7 @@ async function ensureSigningKeys(config: Config): Promise<void> {
     if (error.code !== "EEXIST") throw error;
   });
   await unlink(draft);
+  return new Secret((await readFile(target, "utf8")).trim());
 }
 
 /** The first admin's name, and the password if it was made up here: it is printed once and kept nowhere. */

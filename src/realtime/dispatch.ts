@@ -5,6 +5,7 @@ import type { Action, Gate, Throttle } from "#src/kernel/actor";
 import type { Log } from "#src/kernel/log";
 import { inputInvalid, internalError, Problem } from "#src/kernel/problem";
 import { problemDocument } from "#src/kernel/problem-document";
+import { currentSpan, errorTypeOf, isTracing, withRemoteTrace, type Span } from "#src/kernel/trace";
 import { findUnsafeText } from "#src/kernel/unsafe-text";
 import type { Clock } from "#src/kernel/clock";
 import { askAgain, connectionOf, type Connection } from "./connection.ts";
@@ -49,7 +50,7 @@ export function createDispatcher<Deps>(needs: DispatchNeeds<Deps>): (this: Socke
     const work = (): Promise<void> | undefined =>
       connection.isCut
         ? undefined
-        : answer(needs, events.get(String(name)), { connection, name: String(name), payloads, ack, isSessionOver: false });
+        : traced(needs, events.get(String(name)), { connection, name: String(name), payloads, ack, isSessionOver: false });
     const done = (connection.last ?? Promise.resolve()).then(work).finally(() => {
       connection.waiting -= 1;
       if (connection.waiting === 0) connection.last = undefined;
@@ -66,6 +67,15 @@ interface Arrival {
   isSessionOver: boolean;
 }
 
+/** Each event is a trace of its own: a connection lives for hours, and who opened it has no part in what it does then. */
+function traced<Deps>(needs: DispatchNeeds<Deps>, event: SocketEvent<Deps> | undefined, arrival: Arrival): Promise<void> {
+  if (!isTracing()) return answer(needs, event, arrival);
+  // The name of an event that is none is the client's to choose.
+  const name = event?.name ?? "(unknown)";
+  const attributes = { "socketio.event": name, "enduser.id": arrival.connection.actor.userId };
+  return withRemoteTrace(undefined, { name: `socket ${name}`, kind: "server", attributes }, () => answer(needs, event, arrival));
+}
+
 /** Never rejects. */
 async function answer<Deps>(needs: DispatchNeeds<Deps>, event: SocketEvent<Deps> | undefined, arrival: Arrival): Promise<void> {
   const startedMs = needs.clock.monotonicMs();
@@ -76,14 +86,22 @@ async function answer<Deps>(needs: DispatchNeeds<Deps>, event: SocketEvent<Deps>
     ack?.({ ok: true, data });
   } catch (error) {
     const problem = error instanceof Problem ? error : new Problem(internalError);
+    const span = currentSpan();
     if (problem !== error) {
-      needs.log.error({ event: event?.name, error: error instanceof Error ? error.stack : String(error) }, "a socket event failed");
+      const text = error instanceof Error ? error.stack : String(error);
+      needs.log.error({ event: event?.name, error: text, traceId: span?.traceId }, "a socket event failed");
     }
     outcome = problem.code;
+    noteRefusal(span, problem, error);
     ack?.(refusal(problem));
     if (arrival.isSessionOver) needs.onRefused(connection, problem);
   }
   needs.onEvent(event?.name ?? "unknown", outcome, needs.clock.monotonicMs() - startedMs);
+}
+
+function noteRefusal(span: Span | undefined, problem: Problem, error: unknown): void {
+  span?.set({ "problem.code": problem.code });
+  if (problem.type.status >= 500) span?.fail(errorTypeOf(error));
 }
 
 async function handle<Deps>(needs: DispatchNeeds<Deps>, event: SocketEvent<Deps> | undefined, arrival: Arrival): Promise<unknown> {

@@ -25,17 +25,21 @@ interface Counted {
 }
 
 const STATE_TIMEOUT_MS = 250;
+/** How often state is asked whether it is back, while it is away. */
+const PROBE_EVERY_MS = 1_000;
+/** One slow answer is no outage: so many failures in a row are, and cost that many attempts their wait. */
+const OUTAGE_AFTER = 3;
+const PROBE_KEY = "attempts:probe";
 const TRIES = 3;
 const REMEMBERED = 100_000;
 
-/** Counts by compare-and-set, three tries, then refuses: whoever races that hard is not an honest client. */
+/**
+ * Counts by compare-and-set, three tries, then refuses: whoever races that hard is not an honest client. What state could not
+ * count this process counts for itself; after some failures in a row no attempt waits for state until it has answered again.
+ */
 export function createAttempts(needs: Needs): Attempts & { readonly sharing: () => boolean } {
   const own = new LRUCache<string, Counted>({ max: REMEMBERED });
-  let sharing = true;
-  const noteSharing = (works: boolean, error?: unknown): void => {
-    if (works !== sharing) needs.log.warn({ works, error }, "shared throttles changed state");
-    sharing = works;
-  };
+  const link = watchState(needs);
   const shared = async (key: string, action: Action): Promise<Counted | "raced"> => {
     for (let attempt = 1; attempt <= TRIES; attempt += 1) {
       const signal = AbortSignal.timeout(STATE_TIMEOUT_MS);
@@ -52,17 +56,18 @@ export function createAttempts(needs: Needs): Attempts & { readonly sharing: () 
     return counted;
   };
   const count = async (key: string, action: Action): Promise<Counted | "raced"> => {
+    if (link.isAway()) return alone(key, action);
     try {
       const counted = await shared(key, action);
-      noteSharing(true);
+      link.worked();
       return counted;
     } catch (error) {
-      noteSharing(false, error);
+      link.failed(error);
       return alone(key, action);
     }
   };
   return {
-    sharing: () => sharing,
+    sharing: link.works,
     take: async (action, subject) => {
       if (!needs.enabled) return;
       const counted = await count(keyOf(action, subject), action);
@@ -74,9 +79,44 @@ export function createAttempts(needs: Needs): Attempts & { readonly sharing: () 
       if (!needs.enabled) return;
       const key = keyOf(action, subject);
       own.delete(key);
-      await needs.state.delete(key, "anything", AbortSignal.timeout(STATE_TIMEOUT_MS)).catch((error: unknown) => noteSharing(false, error));
+      if (link.isAway()) return;
+      await needs.state.delete(key, "anything", AbortSignal.timeout(STATE_TIMEOUT_MS)).catch(link.failed);
     },
   };
+}
+
+/** Whether state can be counted on. While it cannot, both questions have it asked behind the caller's back, at most each `PROBE_EVERY_MS`. */
+interface StateLink {
+  /** Whether it did what it was asked last. */
+  readonly works: () => boolean;
+  /** Whether asking it is a waste of time. */
+  readonly isAway: () => boolean;
+  readonly worked: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+function watchState({ state, clock, log }: Needs): StateLink {
+  let failures = 0;
+  let askAgainAtMs = 0;
+  const worked = (): void => {
+    if (failures > 0) log.warn({ works: true }, "shared throttles changed state");
+    failures = 0;
+  };
+  const failed = (error: unknown): void => {
+    if (failures === 0) log.warn({ works: false, error }, "shared throttles changed state");
+    failures += 1;
+    askAgainAtMs = clock.monotonicMs() + PROBE_EVERY_MS;
+  };
+  const probe = (): void => {
+    if (clock.monotonicMs() < askAgainAtMs) return;
+    askAgainAtMs = clock.monotonicMs() + PROBE_EVERY_MS;
+    state.get(PROBE_KEY, AbortSignal.timeout(STATE_TIMEOUT_MS)).then(worked, failed);
+  };
+  const isAtMost = (most: number): boolean => {
+    if (failures > 0) probe();
+    return failures <= most;
+  };
+  return { works: () => isAtMost(0), isAway: () => !isAtMost(OUTAGE_AFTER - 1), worked, failed };
 }
 
 /** Names and addresses are hashed: state is not a place for them. */

@@ -1,4 +1,4 @@
-/** What this service wants of the program beside it. Adapters: `local/`; every one passes test/contracts/sidecar.ts. */
+/** What this service wants of the program beside it. Adapters: `dapr/` and `local/`; both pass test/contracts/sidecar.ts. */
 
 import type { Secret } from "#src/kernel/secret";
 
@@ -67,6 +67,25 @@ export interface SidecarState {
   readonly delete: (key: string, expected: "anything" | { readonly etag: string }, signal: AbortSignal) => Promise<"deleted" | "conflict">;
 }
 
+/**
+ * A call to another app. `path` has no slash in front, its segments are percent-encoded, and it may end in a query. A segment
+ * cannot hold `/ \ ? # %`, a control character or dots only, escaped or not: daprd decodes paths, cleans them and encodes anew.
+ */
+export interface Invocation {
+  readonly method: "GET" | "PUT" | "POST" | "DELETE";
+  readonly path: string;
+  /** Anything JSON can say. */
+  readonly body?: unknown;
+  /** W3C trace context of what causes the call; where this code runs when left out. */
+  readonly traceparent?: string;
+}
+
+/** What the other app answered, whatever its status. `body` is parsed JSON, or undefined where there was none. */
+export interface InvocationAnswer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
 /** The sidecar as the rest of the service sees it. Every call ends when its signal is aborted. */
 export interface Sidecar {
   /**
@@ -78,10 +97,17 @@ export interface Sidecar {
   readonly subscribe: (subscriptions: readonly Subscription[]) => void;
   readonly state: SidecarState;
   /**
-   * A secret by its name (lowercase words with hyphens), or nothing where there is none. Not cached here.
+   * A secret by its name (lowercase words with hyphens), or nothing where there is none. Not cached here. Of a secret that has
+   * keys (Kubernetes): the key of the same name, else `value`, else the only one.
    * @throws RangeError for another form of name
    */
   readonly secret: (name: string, signal: AbortSignal) => Promise<Secret<string> | undefined>;
+  /**
+   * Calls another app by its id. An answer is an answer, also a 500 of that app. Not repeated here: the caller owns that.
+   * @throws Error when the app could not be reached or did not answer in time (`DaprRefused` has a reason); RangeError for
+   *   an id or a path of another form
+   */
+  readonly invoke: (appId: string, request: Invocation, signal: AbortSignal) => Promise<InvocationAnswer>;
 }
 
 const STATE_KEY = /^[A-Za-z0-9:._-]{1,200}$/;

@@ -114,6 +114,12 @@ export class Metrics {
   /** @param action the name of the throttled action */
   readonly rateLimited = (action: string): void => this.#limited.add(action);
 
+  /** A duration of another room: gives the function that takes each, in ms. @throws Error when the name is taken */
+  readonly durations = (name: string, help: string): ((durationMs: number) => void) => {
+    const histogram = new Histogram({ name, help, buckets: HTTP_BUCKETS, registers: [this.#registry] });
+    return (durationMs) => histogram.observe(durationMs / 1000);
+  };
+
   /** A count of another room: gives the function that adds to it. @throws Error when the name is taken */
   readonly counter = (name: string, help: string): ((by?: number) => void) => {
     const counter = new Counter({ name, help, registers: [this.#registry] });

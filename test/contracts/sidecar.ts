@@ -1,5 +1,7 @@
 /** What every sidecar adapter must do. A test file calls it with a way to open one. */
 
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import { describe, expect, it } from "@jest/globals";
 import { systemClock } from "#src/kernel/clock";
 import { newUuid } from "#src/kernel/ids";
@@ -11,10 +13,16 @@ export interface OpenSidecar extends AsyncDisposable {
   readonly sidecar: Sidecar;
 }
 
+/** Another app, on 127.0.0.1. */
+export interface Neighbour {
+  readonly appId: string;
+  readonly port: number;
+}
+
 /** What the suite needs of the side that sets the adapter up. */
 export interface SidecarSetup {
   /** Opens an adapter which tries a delivery at least three times, with short pauses, before it becomes a dead letter. */
-  readonly open: (subscriptions: readonly Subscription[]) => Promise<OpenSidecar>;
+  readonly open: (subscriptions: readonly Subscription[], neighbour?: Neighbour) => Promise<OpenSidecar>;
   /** A secret that exists. */
   readonly secret: { readonly name: string; readonly value: string };
 }
@@ -31,6 +39,7 @@ export function sidecarContract(name: string, setup: SidecarSetup): void {
     describe("publish and subscribe", () => publishTests(setup));
     describe("state", () => stateTests(setup));
     describe("secrets", () => secretTests(setup));
+    describe("invocation", () => invokeTests(setup));
   });
 }
 
@@ -234,6 +243,132 @@ function secretTests(setup: SidecarSetup): void {
     await using open = await setup.open([]);
     await expect(open.sidecar.secret(bad, never)).rejects.toThrow(RangeError);
   });
+}
+
+function invokeTests(setup: SidecarSetup): void {
+  const open = async (neighbour: Neighbour): Promise<OpenSidecar> => await setup.open([], neighbour);
+
+  it("brings method, path, query, body and trace to the app, and its answer back", async () => {
+    await using app = await startNeighbour();
+    await using opened = await open(app);
+    const answer = await opened.sidecar.invoke(
+      app.appId,
+      {
+        method: "PUT",
+        path: "internal/things/a%20b:c?limit=2&after=%C3%A9",
+        body: { text: "ő 🙂", nested: [1, null] },
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+      },
+      never,
+    );
+    expect(answer).toEqual({ status: 200, body: { hello: "there" } });
+    expect(app.seen).toEqual([
+      {
+        method: "PUT",
+        path: "/internal/things/a b:c",
+        query: { limit: "2", after: "é" },
+        body: { text: "ő 🙂", nested: [1, null] },
+        traceId: "0af7651916cd43dd8448eb211c80319c",
+      },
+    ]);
+  });
+
+  it.each([400, 401, 403, 404, 409, 500, 503])("gives the app's own %i as an answer", async (status) => {
+    await using app = await startNeighbour();
+    await using opened = await open(app);
+    const answer = await opened.sidecar.invoke(app.appId, { method: "GET", path: `status/${status}` }, never);
+    expect(answer).toEqual({ status, body: { status } });
+  });
+
+  it.each(["empty", "text", "broken"])("has no body where the app's answer is %s", async (kind) => {
+    await using app = await startNeighbour();
+    await using opened = await open(app);
+    const answer = await opened.sidecar.invoke(app.appId, { method: "DELETE", path: kind }, never);
+    expect(answer).toEqual({ status: kind === "empty" ? 204 : 200, body: undefined });
+  });
+
+  it("rejects when the app is not there, or nobody knows it", async () => {
+    await using app = await startNeighbour();
+    await using opened = await open(app);
+    await app.stop();
+    await expect(opened.sidecar.invoke(app.appId, { method: "GET", path: "x" }, never)).rejects.toThrow();
+    await expect(opened.sidecar.invoke("nobody-of-that-name", { method: "GET", path: "x" }, never)).rejects.toThrow(/nobody-of-that-name/);
+  });
+
+  it("ends with its signal, whether the app answers or not", async () => {
+    await using app = await startNeighbour();
+    await using opened = await open(app);
+    const aborted = AbortSignal.abort(new Error("too late"));
+    await expect(opened.sidecar.invoke(app.appId, { method: "GET", path: "x" }, aborted)).rejects.toThrow("too late");
+    await expect(opened.sidecar.invoke(app.appId, { method: "GET", path: "hang" }, AbortSignal.timeout(200))).rejects.toThrow(/time/);
+    expect(app.seen.map((request) => request.path)).toEqual(["/hang"]);
+  });
+
+  it.each([
+    ["a path with a slash in front", "app", "/x"],
+    ["no path", "app", ""],
+    ["an empty segment", "app", "a//b"],
+    ["a way up", "app", "a/../b"],
+    ["an escaped slash", "app", "a%2Fb"],
+    ["an escaped dot", "app", "%2e%2e/b"],
+    ["an escaped escape", "app", "a%252Fb"],
+    ["an escaped question mark", "app", "a%3Fb"],
+    ["an escaped control character", "app", "a%0db"],
+    ["a fragment", "app", "a#b"],
+    ["a space", "app", "a b"],
+    ["an app id with a slash", "app/method/x", "x"],
+    ["an address for an app", "http://127.0.0.1:1", "x"],
+    ["no app", "", "x"],
+  ])("refuses %s", async (_what, appId, path) => {
+    await using opened = await setup.open([]);
+    await expect(opened.sidecar.invoke(appId, { method: "GET", path }, never)).rejects.toThrow(RangeError);
+  });
+}
+
+interface NeighbourApp extends Neighbour, AsyncDisposable {
+  readonly seen: readonly { readonly path: string }[];
+  readonly stop: () => Promise<void>;
+}
+
+let neighbours = 0;
+
+async function startNeighbour(): Promise<NeighbourApp> {
+  neighbours += 1;
+  const seen: { path: string }[] = [];
+  const server = createServer((request, response) => {
+    void request.toArray().then((chunks: Buffer[]) => {
+      const { pathname, searchParams } = new URL(request.url ?? "", "http://app");
+      const path = decodeURIComponent(pathname);
+      const text = Buffer.concat(chunks).toString("utf8");
+      const traceId = String(request.headers["traceparent"]).split("-")[1];
+      // A sidecar of the app asks questions of its own.
+      if (!path.startsWith("/dapr/"))
+        seen.push({ method: request.method, path, query: Object.fromEntries(searchParams), body: parsed(text), traceId } as {
+          path: string;
+        });
+      answer(response, path);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const stop = async (): Promise<void> => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  return { appId: `neighbour-${neighbours}`, port: (server.address() as AddressInfo).port, seen, stop, [Symbol.asyncDispose]: stop };
+}
+
+function parsed(text: string): unknown {
+  return text === "" ? undefined : (JSON.parse(text) as unknown);
+}
+
+function answer(response: ServerResponse, path: string): void {
+  const status = Number(/^\/status\/(\d+)$/.exec(path)?.[1] ?? 200);
+  const json = { "content-type": "application/json" };
+  if (path === "/hang") return;
+  if (path === "/empty") response.writeHead(204).end();
+  else if (path === "/text") response.writeHead(200, { "content-type": "text/plain" }).end("{}");
+  else if (path === "/broken") response.writeHead(200, json).end("{");
+  else response.writeHead(status, json).end(JSON.stringify(status === 200 ? { hello: "there" } : { status }));
 }
 
 function table(deliver: (event: unknown) => Promise<DeliveryOutcome | void>): Subscription[] {

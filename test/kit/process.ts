@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { delay } from "#src/kernel/clock";
-import { findTool } from "./requires.ts";
+import { findTool } from "./find-tool.ts";
 import { until } from "./until.ts";
 
 /** What to run. */

@@ -22,6 +22,12 @@ export async function createRunFolder(pid: number): Promise<string> {
   return folder;
 }
 
+/** Makes this process a run of its own in a folder it has: what is started for tests then serves the bench as well. */
+export function useRunFolder(folder: string): void {
+  process.env[FOLDER_VARIABLE] = folder;
+  process.env[PID_VARIABLE] = String(process.pid);
+}
+
 /** The folder of the run that this process belongs to, if it does. */
 export function currentRunFolder(): string | undefined {
   return process.env[FOLDER_VARIABLE];

@@ -14,7 +14,10 @@ import { SocketClient } from "./socket-client.ts";
 
 const ENTRIES = fileURLToPath(new URL("../../src/main/", import.meta.url));
 /** Processes of one test run share their signing keys, as those of one service do. */
-const KEYS = generateKeyRing();
+export const SIGNING_KEYS = generateKeyRing();
+
+/** Several start at once in some tests, on two cores. */
+const STARTS_WITHIN_MS = 60_000;
 
 /** What a process runs on. */
 export interface ProcessSetup {
@@ -91,7 +94,7 @@ export class ApiProcess extends ServiceProcess {
 export async function startApiProcess(setup: ProcessSetup): Promise<ApiProcess> {
   const program = await startEntry("api.ts", setup);
   const [, port] = await program
-    .line(/"message":"api is ready".*?"port":(\d+)|"port":(\d+).*?"message":"api is ready"/)
+    .line(/"message":"api is ready".*?"port":(\d+)|"port":(\d+).*?"message":"api is ready"/, STARTS_WITHIN_MS)
     .then(portOf, endAndThrow(program));
   return new ApiProcess(program, Number(port));
 }
@@ -103,7 +106,14 @@ function portOf([line, first, second]: RegExpMatchArray): [string, number] {
 /** Starts `npm run worker`, and returns when it works. */
 export async function startWorkerProcess(setup: ProcessSetup): Promise<ServiceProcess> {
   const program = await startEntry("worker.ts", setup);
-  await program.line(/worker is ready/).catch(endAndThrow(program));
+  await program.line(/worker is ready/, STARTS_WITHIN_MS).catch(endAndThrow(program));
+  return new ServiceProcess(program);
+}
+
+/** Starts `npm run controller` with these variables (KUBECONFIG and those of its sidecar), and returns when it has begun. */
+export async function startControllerProcess(env: Readonly<Record<string, string>>): Promise<ServiceProcess> {
+  const program = await startService({ entry: join(ENTRIES, "controller.ts"), env });
+  await program.line(/controller is ready/, STARTS_WITHIN_MS).catch(endAndThrow(program));
   return new ServiceProcess(program);
 }
 
@@ -118,7 +128,7 @@ export interface StandaloneSetup {
 export async function startStandaloneProcess(setup: StandaloneSetup): Promise<ApiProcess> {
   const { dataDir, port, env } = setup;
   const program = await startService({ entry: join(ENTRIES, "standalone.ts"), env: { DATA_DIR: dataDir, PORT: String(port), ...env } });
-  await program.line(/^Ready\./m, 60_000).catch(endAndThrow(program));
+  await program.line(/^Ready\./m, STARTS_WITHIN_MS).catch(endAndThrow(program));
   return new ApiProcess(program, port);
 }
 
@@ -133,7 +143,7 @@ async function startEntry(entry: string, { database, env }: ProcessSetup): Promi
     env: {
       DATABASE_URL: database.url,
       DATA_DIR: join(runFolder(), "no-data-dir"),
-      SECRET_SIGNING_KEYS: KEYS,
+      SECRET_SIGNING_KEYS: SIGNING_KEYS,
       PORT: "0",
       BIND_ADDRESS: "127.0.0.1",
       SIDECAR: "local",

@@ -282,7 +282,11 @@ const FIELDS: Readonly<Record<string, "everybody" | "own">> = {
   "User.followingCount": "everybody",
   "User.isFollowing": "everybody",
   "User.followsYou": "everybody",
+  "User.social": "everybody",
   "User.email": "own",
+  "SocialFigures.postsCount": "everybody",
+  "SocialFigures.reactionsCount": "everybody",
+  "SocialFigures.asOf": "everybody",
 };
 
 /** Objects that are about nobody. */
@@ -306,9 +310,11 @@ async function fieldsOfSchema(): Promise<Readonly<Record<string, readonly string
 }
 
 describe("GraphQL", () => {
+  const fieldsOf = (type: string): string[] =>
+    Object.keys(FIELDS).flatMap((field) => (field.startsWith(`${type}.`) ? [field.slice(type.length + 1)] : []));
   const fragment = (): string =>
-    ` fragment All on User { ${Object.keys(FIELDS)
-      .map((field) => field.split(".")[1])
+    ` fragment All on User { ${fieldsOf("User")
+      .map((field) => (field === "social" ? `social { ${fieldsOf("SocialFigures").join(" ")} }` : field))
       .join(" ")} }`;
   const query = (
     field: keyof typeof GRAPHQL,

@@ -103,6 +103,20 @@ export async function lockFacts(tx: Tx, userId: string): Promise<UserFacts | und
   return locked === undefined ? undefined : (await selectFacts(tx, [userId]))[0];
 }
 
+/** One of an account's names. `emailHash`: the SHA-256 of the address in lower case, 64 hex digits. */
+export type AccountName = { readonly username: string } | { readonly emailHash: string };
+
+/** Whose name this is. Served by users_username_key or users_address_hash. */
+export async function selectIdByName(on: Db | Tx, name: AccountName): Promise<string | undefined> {
+  const found = await row<{ id: string }>(
+    on,
+    "username" in name
+      ? sql`select id from users where lower(username) collate "C" = lower(${name.username}) collate "C"`
+      : sql`select id from users where address_hash(email) = decode(${name.emailHash}, 'hex')`,
+  );
+  return found?.id;
+}
+
 /** Whether anybody is an admin yet. Served by users_admins. */
 export async function adminExists(on: Db | Tx): Promise<boolean> {
   return (await row(on, sql`select id from users where 'admin' = any (roles) limit 1`)) !== undefined;

@@ -9,6 +9,7 @@ export {
   lockAccount,
   lockFacts,
   selectFacts as userFacts,
+  selectIdByName as findUserId,
   writeProfile,
   writeStanding as setStatus,
   type ProfilePart,

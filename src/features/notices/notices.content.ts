@@ -26,7 +26,7 @@ const restrictionEnded = z.object({
 });
 
 const restrictionLifted = z.object({
-  type: z.literal("restriction.lifted").describe("A moderator took it back"),
+  type: z.literal("restriction.lifted").describe("It was taken back"),
   data: z.object({ restrictionId: z.uuid(), kind }),
 });
 

@@ -34,9 +34,31 @@ describe("one's own account", () => {
       profileVersion: 1,
       followersCount: 4,
       followingCount: 1,
+      social: null,
       createdAt: expect.any(String),
       updatedAt: expect.any(String),
     });
+  });
+
+  it("is planned once and then read by that plan", async () => {
+    await using kit = await socialKit({ maxConnections: 1 });
+    const { ann } = await people(kit.db, { ann: {} });
+    await row(
+      kit.db,
+      sql`with made as (
+        insert into users (id, username, email, display_name)
+        select gen_random_uuid(), 'user' || n, 'user' || n || '@example.com', 'User' from generate_series(1, 5000) n returning id
+      ) select count(*) from made`,
+    );
+    await row(kit.db, sql`analyze users`);
+
+    for (let time = 0; time < 12; time += 1) await readMe(kit, { userId: ann.id });
+
+    const plans = await row(
+      kit.db,
+      sql`select custom_plans as custom, generic_plans as kept from pg_prepared_statements where statement like 'select u.id, u.username, u.email,%'`,
+    );
+    expect(plans).toEqual({ custom: 5, kept: 7 });
   });
 
   it("says the standing of this moment, whatever was stored before", async () => {

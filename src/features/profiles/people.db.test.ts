@@ -34,6 +34,7 @@ describe("a profile", () => {
       followsYou: true,
       followersCount: 0,
       followingCount: 1,
+      social: null,
       createdAt: expect.any(String),
       updatedAt: expect.any(String),
     });

@@ -9,6 +9,8 @@ import { readMe, updateProfile } from "./me.ts";
 import { readProfile } from "./people.ts";
 import { readMeAction, readProfileAction, updateProfileAction } from "./profiles.actions.ts";
 import { personParams, profileChange } from "./profiles.schemas.ts";
+import { selectSocial } from "./profiles.sql.ts";
+import { socialView, type SocialView } from "./profiles.views.ts";
 
 interface Deps {
   readonly db: Db;
@@ -29,6 +31,16 @@ const typeDefs = /* GraphQL */ `
     profileVersion: Int
     "RFC 3339, UTC."
     createdAt: String
+    "What the social service told last; null until it has, and where the account is unavailable."
+    social: SocialFigures
+  }
+
+  type SocialFigures {
+    postsCount: Int!
+    "Null where the social service does not say."
+    reactionsCount: Int
+    "When it was so: RFC 3339, UTC."
+    asOf: String!
   }
 
   extend type Query {
@@ -60,6 +72,13 @@ const userArguments = z
 
 const updateArguments = z.strictObject({ input: profileChange });
 
+/** A `User` as the use cases give it: a profile comes with its figures, somebody in a list without. */
+interface Parent {
+  readonly id: string;
+  readonly status: string;
+  readonly social?: SocialView;
+}
+
 export const profilesGraphql: GraphqlPart<Deps> = {
   typeDefs,
   queries: {
@@ -75,6 +94,12 @@ export const profilesGraphql: GraphqlPart<Deps> = {
       resolve: (context: GraphqlContext<Deps>) => readMe(context.deps, callerOf(context)),
     },
   },
+  types: {
+    User: {
+      social: (user: Parent, _: unknown, context: GraphqlContext<Deps>) =>
+        user.social === undefined ? loadSocial(user, context) : user.social,
+    },
+  },
   mutations: {
     updateProfile: {
       needs: { kind: "account", capability: "edit_profile" },
@@ -84,6 +109,19 @@ export const profilesGraphql: GraphqlPart<Deps> = {
     },
   },
 };
+
+/** One statement for all users of a list. */
+async function loadSocial(user: Parent, context: GraphqlContext<Deps>): Promise<SocialView> {
+  if (user.status === "unavailable") return null;
+  const loader = context.loader<string, SocialView>("profiles.social", async (ids) => {
+    const found = await selectSocial(context.deps.db, ids);
+    return ids.map((id) => {
+      const social = found.get(id);
+      return social === undefined ? null : socialView(social);
+    });
+  });
+  return await loader.load(user.id);
+}
 
 /** The gate has admitted an account: these fields need one. */
 function callerOf(context: GraphqlContext<Deps>): Actor {

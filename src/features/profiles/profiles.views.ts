@@ -2,12 +2,28 @@
 
 import { z } from "zod";
 import { accountSchema, accountView } from "#src/features/accounts/public";
-import type { Counts, MeRow, PersonRow } from "./profiles.sql.ts";
+import type { MeRow, PersonRow, ProfileRow, SocialColumns } from "./profiles.sql.ts";
 
 const count = z.number().int().min(0);
 const profileVersion = z.number().int().describe("Grows with each change of the profile; the same number as in user:profile-updated");
 
-export const meSchema = accountSchema.extend({ profileVersion, followersCount: count, followingCount: count });
+const socialSchema = z
+  .object({
+    postsCount: count,
+    reactionsCount: count.nullable().describe("Null where the social service does not say"),
+    asOf: z.iso.datetime().describe("When it was so"),
+  })
+  .nullable()
+  .describe("What the social service told last; null until it has told anything");
+export type SocialView = z.infer<typeof socialSchema>;
+
+/** Figures of another service, with the moment they are of. */
+export function socialView(social: SocialColumns): SocialView {
+  if (social.posts_count === null || social.social_as_of === null) return null;
+  return { postsCount: social.posts_count, reactionsCount: social.reactions_count, asOf: social.social_as_of.toISOString() };
+}
+
+export const meSchema = accountSchema.extend({ profileVersion, followersCount: count, followingCount: count, social: socialSchema });
 export type MeView = z.infer<typeof meSchema>;
 
 export function meView(me: MeRow): MeView {
@@ -16,6 +32,7 @@ export function meView(me: MeRow): MeView {
     profileVersion: me.version,
     followersCount: me.followers,
     followingCount: me.following,
+    social: socialView(me),
   };
 }
 
@@ -42,7 +59,10 @@ export const personSchema = z.union([availableSchema, unavailableSchema]);
 export type PersonView = z.infer<typeof personSchema>;
 
 /** Someone's profile. */
-export const profileSchema = z.union([availableSchema.extend({ followersCount: count, followingCount: count }), unavailableSchema]);
+export const profileSchema = z.union([
+  availableSchema.extend({ followersCount: count, followingCount: count, social: socialSchema }),
+  unavailableSchema,
+]);
 export type ProfileView = z.infer<typeof profileSchema>;
 
 /** Someone the viewer may see. */
@@ -62,9 +82,14 @@ export function personView(person: PersonRow): z.infer<typeof availableSchema> {
   };
 }
 
-/** The same with counters. */
-export function profileView(person: PersonRow & Counts): ProfileView {
-  return { ...personView(person), followersCount: person.followers, followingCount: person.following };
+/** The same with counters and the social service's figures. */
+export function profileView(person: ProfileRow): ProfileView {
+  return {
+    ...personView(person),
+    followersCount: person.followers,
+    followingCount: person.following,
+    social: socialView(person),
+  };
 }
 
 /** Someone restricted, to those who may know that they are there. */

@@ -9,6 +9,7 @@ import { inTx, type Tx } from "#src/db/tx";
 import { lockSubject } from "#src/events/append";
 import type { Log } from "#src/kernel/log";
 import { cutOff, noticeImposed, noticeOver, tellRestored, tellRestricted } from "./announcements.ts";
+import { countRevoked } from "./declared.sql.ts";
 import { stateAt, type RestrictionRow } from "./restrictions.rows.ts";
 import { databaseNow, findRestriction, selectDue, writeAnnounced, type Due } from "./restrictions.sql.ts";
 
@@ -69,7 +70,7 @@ async function announce(tx: Tx, due: Due): Promise<void> {
 
 async function announceStart(tx: Tx, restriction: RestrictionRow, now: Date): Promise<void> {
   const standing = await setStatus(tx, restriction.user_id);
-  await cutOff(tx, restriction, true);
+  await countRevoked(tx, restriction.id, await cutOff(tx, restriction, true));
   await writeAnnounced(tx, restriction.id, { start_announced_at: now, end_announced_at: null });
   await tellRestricted(tx, restriction, standing);
   await noticeImposed(tx, restriction);

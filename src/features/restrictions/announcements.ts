@@ -8,10 +8,15 @@ import type { Standing } from "#src/features/accounts/public";
 import type { Tx } from "#src/db/tx";
 import type { RestrictionRow } from "./restrictions.rows.ts";
 
-/** Ends the account's sessions where the restriction does that, else has every process look at the account again. */
-export async function cutOff(tx: Tx, restriction: RestrictionRow, inForce: boolean): Promise<void> {
-  if (inForce && restriction.kind !== "limit") await revokeAll(tx, restriction.user_id, "account.restricted");
-  else await announceChange(tx, restriction.user_id);
+/**
+ * Ends the account's sessions where the restriction does that, else has every process look at the account again.
+ * @param begins whether it comes into force now
+ * @returns how many sessions ended
+ */
+export async function cutOff(tx: Tx, restriction: RestrictionRow, begins: boolean): Promise<number> {
+  if (begins && restriction.kind !== "limit") return await revokeAll(tx, restriction.user_id, "account.restricted");
+  await announceChange(tx, restriction.user_id);
+  return 0;
 }
 
 /** Tells neighbours what holds or will hold. */

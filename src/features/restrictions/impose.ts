@@ -1,18 +1,16 @@
-/** Imposing a restriction: one decision, one transaction, all that follows from it. */
+/** Imposing a restriction: one decision of a moderator, one transaction, all that follows from it. */
 
-import { REASON_POLICY, type RestrictionReason } from "#src/contract/restriction-reasons";
-import { appendAudit } from "#src/features/audit/public";
-import { setStatus } from "#src/features/accounts/public";
+import type { RestrictionReason } from "#src/contract/restriction-reasons";
 import type { Db } from "#src/db/pool";
-import { inTx, type Tx } from "#src/db/tx";
+import { inTx } from "#src/db/tx";
 import type { Capability } from "#src/kernel/actor";
 import type { Clock } from "#src/kernel/clock";
 import { newUuid } from "#src/kernel/ids";
 import { securityEvent, type Log } from "#src/kernel/log";
-import { cutOff, noticeImposed, tellRestricted, tellWhyImposed } from "./announcements.ts";
+import { enact } from "./enact.ts";
 import { lockParties } from "./parties.ts";
 import type { Kind, RestrictionRow } from "./restrictions.rows.ts";
-import { databaseNow, insertRestriction } from "./restrictions.sql.ts";
+import { databaseNow } from "./restrictions.sql.ts";
 import { termAt } from "./term.ts";
 
 interface Needs {
@@ -40,60 +38,18 @@ export interface Imposition {
  * @throws Problem `user.not_found`, `restriction.own_account`, `role.insufficient`, `input.invalid`
  */
 export async function impose(deps: Needs, decision: Imposition): Promise<RestrictionRow> {
-  const imposed = await inTx(
+  const { actorId, subjectId, kind, reason, message, capabilities } = decision;
+  const { restriction } = await inTx(
     deps.db,
     async (tx) => {
       await lockParties(tx, decision);
-      const restriction = await write(tx, newUuid(deps.clock), decision);
-      const inForce = restriction.start_announced_at !== null;
-      const standing = await setStatus(tx, restriction.user_id);
-      await cutOff(tx, restriction, inForce);
-      await tellRestricted(tx, restriction, standing);
-      await tellWhyImposed(tx, restriction);
-      await record(tx, restriction);
-      if (inForce) await noticeImposed(tx, restriction);
-      return restriction;
+      const now = await databaseNow(tx);
+      const term = termAt(now, decision);
+      const id = newUuid(deps.clock);
+      return await enact(tx, { id, userId: subjectId, kind, reason, message: message ?? null, capabilities, term, now, by: { actorId } });
     },
     { durable: true },
   );
-  securityEvent(deps.log, { kind: "restriction.imposed", userId: imposed.user_id, actorId: decision.actorId, reason: imposed.reason });
-  return imposed;
-}
-
-async function write(tx: Tx, id: string, decision: Imposition): Promise<RestrictionRow> {
-  const now = await databaseNow(tx);
-  const { startsAt, expiresAt } = termAt(now, decision);
-  return await insertRestriction(tx, {
-    id,
-    user_id: decision.subjectId,
-    kind: decision.kind,
-    capabilities: [...new Set(decision.capabilities)].sort(),
-    reason: decision.reason,
-    reason_policy: REASON_POLICY,
-    message: decision.message ?? null,
-    imposed_by: decision.actorId,
-    starts_at: startsAt,
-    expires_at: expiresAt,
-    // One that begins now is told by this transaction; a planned one waits for the sweep.
-    start_announced_at: startsAt <= now ? now : null,
-    created_at: now,
-  });
-}
-
-async function record(tx: Tx, restriction: RestrictionRow): Promise<void> {
-  await appendAudit(tx, {
-    actorId: restriction.imposed_by,
-    action: "restriction.imposed",
-    subjectId: restriction.user_id,
-    facts: {
-      restrictionId: restriction.id,
-      kind: restriction.kind,
-      capabilities: restriction.capabilities,
-      reason: restriction.reason,
-      reasonPolicy: restriction.reason_policy,
-      startsAt: restriction.starts_at.toISOString(),
-      expiresAt: restriction.expires_at?.toISOString() ?? null,
-    },
-    ...(restriction.message === null ? {} : { details: { message: restriction.message } }),
-  });
+  securityEvent(deps.log, { kind: "restriction.imposed", userId: subjectId, actorId, reason });
+  return restriction;
 }

@@ -1,17 +1,14 @@
-/** Lifting a restriction before its end, or before its start. */
+/** Lifting a restriction before its end, or before its start: one decision of a moderator. */
 
-import { appendAudit } from "#src/features/audit/public";
-import { setStatus } from "#src/features/accounts/public";
-import { announceChange } from "#src/features/sessions/public";
 import type { Db } from "#src/db/pool";
-import { inTx, type Tx } from "#src/db/tx";
+import { inTx } from "#src/db/tx";
 import { securityEvent, type Log } from "#src/kernel/log";
 import { Problem } from "#src/kernel/problem";
-import { noticeOver, tellRestored, tellWhyLifted } from "./announcements.ts";
+import { withdraw } from "./enact.ts";
 import { lockParties } from "./parties.ts";
 import { restrictionNotActive, restrictionNotFound } from "./restrictions.errors.ts";
-import { stateAt, type RestrictionRow } from "./restrictions.rows.ts";
-import { databaseNow, findRestriction, writeLift } from "./restrictions.sql.ts";
+import { isOverAt, type RestrictionRow } from "./restrictions.rows.ts";
+import { databaseNow, findRestriction } from "./restrictions.sql.ts";
 
 interface Needs {
   readonly db: Db;
@@ -30,47 +27,21 @@ export interface Lift {
  * @throws Problem `restriction.not_found`, `restriction.not_active`, `restriction.own_account`, `role.insufficient`
  */
 export async function lift(deps: Needs, decision: Lift): Promise<RestrictionRow> {
+  const { actorId, restrictionId, note } = decision;
   const lifted = await inTx(
     deps.db,
     async (tx) => {
-      const subjectId = (await findRestriction(tx, decision.restrictionId))?.user_id;
+      const subjectId = (await findRestriction(tx, restrictionId))?.user_id;
       if (subjectId === undefined) throw new Problem(restrictionNotFound);
-      await lockParties(tx, { actorId: decision.actorId, subjectId });
-      const restriction = await write(tx, decision);
-      const standing = await setStatus(tx, subjectId);
-      await announceChange(tx, subjectId);
-      await tellRestored(tx, restriction, standing);
-      await tellWhyLifted(tx, restriction, decision.note);
-      await record(tx, restriction, decision);
-      // Of one that never began the user was told nothing.
-      if (hadBegun(restriction)) await noticeOver(tx, restriction, "lifted");
-      return restriction;
+      await lockParties(tx, { actorId, subjectId });
+      const now = await databaseNow(tx);
+      const restriction = await findRestriction(tx, restrictionId);
+      if (restriction === undefined) throw new Problem(restrictionNotFound);
+      if (isOverAt(restriction, now)) throw new Problem(restrictionNotActive);
+      return await withdraw(tx, { restriction, now, by: { actorId }, note });
     },
     { durable: true },
   );
-  securityEvent(deps.log, { kind: "restriction.lifted", userId: lifted.user_id, actorId: decision.actorId, reason: lifted.reason });
+  securityEvent(deps.log, { kind: "restriction.lifted", userId: lifted.user_id, actorId, reason: lifted.reason });
   return lifted;
-}
-
-async function write(tx: Tx, decision: Lift): Promise<RestrictionRow> {
-  const now = await databaseNow(tx);
-  const restriction = await findRestriction(tx, decision.restrictionId);
-  if (restriction === undefined) throw new Problem(restrictionNotFound);
-  const state = stateAt(restriction, now);
-  if (state === "lifted" || state === "ended") throw new Problem(restrictionNotActive);
-  return await writeLift(tx, restriction.id, { lifted_at: now, lifted_by: decision.actorId, lift_note: decision.note });
-}
-
-function hadBegun(restriction: RestrictionRow): boolean {
-  return restriction.lifted_at !== null && restriction.starts_at <= restriction.lifted_at;
-}
-
-async function record(tx: Tx, restriction: RestrictionRow, decision: Lift): Promise<void> {
-  await appendAudit(tx, {
-    actorId: decision.actorId,
-    action: "restriction.lifted",
-    subjectId: restriction.user_id,
-    facts: { restrictionId: restriction.id, kind: restriction.kind, begun: hadBegun(restriction) },
-    details: { note: decision.note },
-  });
 }

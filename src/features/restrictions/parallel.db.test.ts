@@ -1,25 +1,17 @@
 import { describe, expect, it } from "@jest/globals";
-import pg from "pg";
 import { userRestored } from "#src/contract/event-types";
-import { closeDb, openDb, type Db } from "#src/db/pool";
+import type { Db } from "#src/db/pool";
 import { row, rows, sql } from "#src/db/sql";
 import { inTx } from "#src/db/tx";
 import { appendEvent } from "#src/events/append";
 import { lockFacts } from "#src/features/accounts/public";
 import { systemClock } from "#src/kernel/clock";
-import { silentLog } from "#src/kernel/log";
 import { Problem } from "#src/kernel/problem";
-import { cloneDatabase } from "../../../test/kit/database.ts";
+import { counted } from "../../../test/kit/deadlocks.ts";
 import { people } from "../../../test/kit/people.ts";
 import { announceDue } from "./announce.ts";
 import { impose, type Imposition } from "./impose.ts";
 import { lift } from "./lift.ts";
-
-interface Deps {
-  readonly db: Db;
-  readonly clock: typeof systemClock;
-  readonly log: typeof silentLog;
-}
 
 function ban(actorId: string, subjectId: string, more: Partial<Imposition> = {}): Imposition {
   return {
@@ -38,35 +30,6 @@ function ban(actorId: string, subjectId: string, more: Partial<Imposition> = {})
 async function codes(promises: readonly Promise<unknown>[]): Promise<string[]> {
   const ended = await Promise.allSettled(promises);
   return ended.map((one) => (one.status === "fulfilled" ? "ok" : one.reason instanceof Problem ? one.reason.code : String(one.reason)));
-}
-
-/** Runs `work` with a pool that lets callers queue, and says how many deadlocks PostgreSQL had to break. */
-async function counted(work: (deps: Deps) => Promise<void>): Promise<number> {
-  await using database = await cloneDatabase();
-  const db = openDb({
-    url: database.url,
-    maxConnections: 10,
-    applicationName: "test",
-    log: silentLog,
-    acquireTimeoutMs: 30_000,
-    statementTimeoutMs: 30_000,
-  });
-  try {
-    await work({ db, clock: systemClock, log: silentLog });
-  } finally {
-    // Connections hand in their counts when they close.
-    await closeDb(db);
-  }
-  const admin = new pg.Client({ connectionString: database.adminUrl });
-  await admin.connect();
-  try {
-    const { rows: found } = await admin.query<{ deadlocks: string }>(
-      "select deadlocks from pg_stat_database where datname = current_database()",
-    );
-    return Number(found[0]?.deadlocks);
-  } finally {
-    await admin.end();
-  }
 }
 
 async function checkConsistent(db: Db, userId: string): Promise<void> {

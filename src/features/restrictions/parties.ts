@@ -5,7 +5,7 @@ import type { Tx } from "#src/db/tx";
 import { lockSubject } from "#src/events/append";
 import { hasRole, outranks, topRole } from "#src/kernel/actor";
 import { Problem } from "#src/kernel/problem";
-import { restrictionOwnAccount, roleInsufficient } from "./restrictions.errors.ts";
+import { restrictionOwnAccount, roleInsufficient, staffTarget } from "./restrictions.errors.ts";
 
 interface Parties {
   readonly actorId: string;
@@ -36,4 +36,26 @@ export async function lockParties(tx: Tx, { actorId, subjectId }: Parties): Prom
 function mayDecide(actor: UserFacts, subject: UserFacts): boolean {
   const role = topRole(actor.roles);
   return actor.status === "active" && hasRole(role, "moderator") && outranks(role, topRole(subject.roles));
+}
+
+/**
+ * For decisions that no user of ours makes: locks the version rows of these accounts (line 2), then the accounts
+ * themselves (line 3), each by id. Absent ones are left out.
+ */
+export async function lockAccounts(tx: Tx, ids: readonly string[]): Promise<ReadonlyMap<string, UserFacts>> {
+  const inOrder = [...new Set(ids)].sort();
+  for (const id of inOrder) await lockSubject(tx, id);
+  const facts = new Map<string, UserFacts>();
+  for (const id of inOrder) {
+    const found = await lockFacts(tx, id);
+    if (found !== undefined) facts.set(id, found);
+  }
+  return facts;
+}
+
+/** @throws Problem `restriction.staff_target` for an admin, and for a moderator unless that is allowed */
+export function refuseStaff(subject: UserFacts, staffAllowed: boolean): void {
+  const role = topRole(subject.roles);
+  if (hasRole(role, "admin")) throw new Problem(staffTarget, { detail: "Admins are not restricted this way" });
+  if (hasRole(role, "moderator") && !staffAllowed) throw new Problem(staffTarget, { detail: "The account has the role moderator" });
 }

@@ -1,15 +1,20 @@
-/** What the sockets of the account itself are told, after the commit. */
+/** What the sockets of the account itself are told, after the commit; and restrictions that waited for whoever registers. */
 
 import { z } from "zod";
-import { userRestored, userRestricted } from "#src/contract/event-types";
+import { userRegistered, userRestored, userRestricted } from "#src/contract/event-types";
 import type { Db } from "#src/db/pool";
 import { consumer, success } from "#src/events/consumer";
 import { serverEvent, type Pushes } from "#src/realtime/socket-event";
+import type { Clock } from "#src/kernel/clock";
+import type { Log } from "#src/kernel/log";
+import { imposeAwaited } from "./impose-awaited.ts";
 import { noticeFor } from "./notice-for.ts";
 import { restrictionNoticeSchema } from "./restrictions.views.ts";
 
 interface Needs {
   readonly db: Db;
+  readonly clock: Clock;
+  readonly log: Log;
   readonly pushes: Pushes;
 }
 
@@ -47,6 +52,15 @@ export const restrictionsConsumers = [
     handle: (deps: Needs, { data: { userId, kind, status } }) => {
       deps.pushes.toUser(userId, accountRestored, { kind, status });
       return Promise.resolve(success);
+    },
+  }),
+  consumer({
+    name: "restrictions.impose-awaited",
+    event: userRegistered,
+    delivery: "once",
+    handle: async (deps: Needs, { data: { userId } }, tx) => {
+      await imposeAwaited(deps, tx, userId);
+      return success;
     },
   }),
 ];

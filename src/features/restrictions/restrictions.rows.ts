@@ -36,3 +36,9 @@ export function stateAt(restriction: Pick<RestrictionRow, "starts_at" | "expires
   if (restriction.expires_at !== null && restriction.expires_at <= at) return "ended";
   return restriction.starts_at <= at ? "active" : "planned";
 }
+
+/** Whether it neither stands nor is planned any more. Pure. */
+export function isOverAt(restriction: Parameters<typeof stateAt>[0], at: Date): boolean {
+  const state = stateAt(restriction, at);
+  return state === "lifted" || state === "ended";
+}

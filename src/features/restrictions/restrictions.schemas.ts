@@ -7,12 +7,16 @@ import { CAPABILITIES } from "#src/kernel/actor";
 // Control characters but line feed, line and paragraph separators, and marks that turn the direction of text around.
 const UNSHOWABLE = /(?!\n)\p{Cc}|[\p{Cs}\p{Zl}\p{Zp}\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/u;
 
-const shownText = z
-  .string()
-  .overwrite((text) => text.replaceAll("\r\n", "\n").trim())
-  .min(1, "at least one character")
-  .max(1000, "at most 1000 characters")
-  .refine((text) => !UNSHOWABLE.test(text), "no control characters, and none that turn the direction of text");
+/** Text that people will read: trimmed, at most so many characters. */
+export const shown = (limit: number): z.ZodString =>
+  z
+    .string()
+    .overwrite((text) => text.replaceAll("\r\n", "\n").trim())
+    .min(1, "at least one character")
+    .max(limit, `at most ${limit} characters`)
+    .refine((text) => !UNSHOWABLE.test(text), "no control characters, and none that turn the direction of text");
+
+const shownText = shown(1000);
 
 const instant = z.iso.datetime({ offset: true, error: "a moment like 2026-11-24T15:00:00Z" });
 

@@ -45,7 +45,7 @@ export async function findRestriction(on: Db | Tx, id: string): Promise<Restrict
 export async function writeLift(
   tx: Tx,
   id: string,
-  lift: { readonly lifted_at: Date; readonly lifted_by: string; readonly lift_note: string },
+  lift: { readonly lifted_at: Date; readonly lifted_by: string | null; readonly lift_note: string },
 ): Promise<RestrictionRow> {
   return await RestrictionRow.query(tx).patchAndFetchById(id, lift);
 }

@@ -27,3 +27,32 @@ export function termAt(now: Date, wished: { readonly startsAt?: Date | undefined
   if (errors.length > 0) throw new Problem(inputInvalid, { errors });
   return { startsAt, expiresAt };
 }
+
+/** What the term of a declared restriction depends on beside the wish. */
+export interface Past {
+  /** When the declaration was first in force, from which a duration counts. */
+  readonly firstEnforcedAt: Date | null;
+  /** The start of what it replaces, where it merely goes on. */
+  readonly goesOnFrom: Date | undefined;
+}
+
+/**
+ * The term of a declared restriction, whose end may be given as a duration.
+ * @throws Problem `input.invalid` as `termAt`, and for a duration that is over
+ */
+export function declaredTerm(
+  now: Date,
+  wish: { readonly startsAt?: Date | undefined; readonly expiresAt?: Date | undefined; readonly durationSeconds?: number | undefined },
+  { firstEnforcedAt, goesOnFrom }: Past,
+): Term {
+  const begin = wish.startsAt !== undefined && wish.startsAt > now ? wish.startsAt : now;
+  const runsOut =
+    wish.durationSeconds === undefined ? undefined : new Date((firstEnforcedAt ?? begin).getTime() + wish.durationSeconds * 1000);
+  if (runsOut !== undefined && runsOut <= begin) {
+    throw new Problem(inputInvalid, {
+      errors: [{ path: "body.durationSeconds", message: "is over already, counted from when it was first in force" }],
+    });
+  }
+  const term = termAt(now, { startsAt: wish.startsAt, expiresAt: wish.expiresAt ?? runsOut });
+  return goesOnFrom !== undefined && term.startsAt <= now ? { ...term, startsAt: goesOnFrom } : term;
+}

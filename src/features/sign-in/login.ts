@@ -66,14 +66,23 @@ export async function login(deps: Needs, attempt: Login): Promise<LoggedIn> {
 }
 
 async function tryLogin(deps: Needs, attempt: Login): Promise<LoggedIn> {
-  const name = attempt.emailOrUsername.toLowerCase();
+  const userId = await checkPassword(deps, attempt);
+  return await begin(deps, userId, attempt.client);
+}
+
+async function checkPassword(deps: Needs, attempt: Login): Promise<string> {
+  // Being busy must cost no try. The place is held from before the account's budget is asked, so that a burst cannot come
+  // between; what an address has no budget for holds none.
+  deps.hasher.refuseWhenFull();
   await deps.attempts.take(loginAddressBudget, attempt.client.addressKey);
+  using place = deps.hasher.reserve();
+  const name = attempt.emailOrUsername.toLowerCase();
   await deps.attempts.take(loginAccountBudget, name);
   const found = await selectCredentials(deps.db, attempt.emailOrUsername);
-  const matches = await deps.hasher.verify(attempt.password, found?.passwordHash);
+  const matches = await place.verify(attempt.password, found?.passwordHash);
   if (found === undefined || !matches) throw new Problem(credentialsInvalid);
   await deps.attempts.forgive(loginAccountBudget, name);
-  return await begin(deps, found.userId, attempt.client);
+  return found.userId;
 }
 
 /** The account is locked first, so that the session either sees a restriction or is seen by it. */

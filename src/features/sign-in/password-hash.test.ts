@@ -55,6 +55,26 @@ describe("password hashes", () => {
   });
 });
 
+describe("a place for a password", () => {
+  it("is there once for each thread and each that may wait, and again when given back", async () => {
+    await using stack = new AsyncDisposableStack();
+    const small = createPasswordHasher({ cost: 4, threads: 1, maxWaiting: 1 });
+    stack.defer(() => small.close());
+    const [first, second] = [small.reserve(), small.reserve()];
+
+    expect(() => small.reserve()).toThrow(expect.objectContaining({ code: "sign_in.busy" }));
+    expect(() => small.refuseWhenFull()).toThrow(expect.objectContaining({ code: "sign_in.busy" }));
+    await expect(small.verify("securepass", undefined)).rejects.toMatchObject({ code: "sign_in.busy" });
+    expect(await first.verify("securepass", undefined)).toBe(false);
+
+    second[Symbol.dispose]();
+    second[Symbol.dispose]();
+    expect(await small.verify("securepass", undefined)).toBe(false);
+    small.reserve();
+    expect(() => small.reserve()).toThrow(expect.objectContaining({ code: "sign_in.busy" }));
+  });
+});
+
 describe("password policy", () => {
   const account = { username: "johndoe", email: "user@example.com" };
   const refused = (candidate: string): boolean => {

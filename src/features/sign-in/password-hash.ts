@@ -8,7 +8,20 @@ import { Problem } from "#src/kernel/problem";
 import type { HashTask } from "./password-worker.ts";
 import { hashingBusy } from "./sign-in.errors.ts";
 
+/** A place among those who wait for a hash. Give it back by disposing of it. */
+export interface HashPlace extends Disposable {
+  /** As `PasswordHasher.verify`, and never busy. */
+  readonly verify: (password: string, stored: string | undefined) => Promise<boolean>;
+}
+
 export interface PasswordHasher {
+  /** @throws Problem `sign_in.busy` when there is no place now */
+  readonly refuseWhenFull: () => void;
+  /**
+   * Takes a place for one password, before anything is spent on the attempt: a 503 must not use up a try of the account.
+   * @throws Problem `sign_in.busy`
+   */
+  readonly reserve: () => HashPlace;
   /** A stored form: bcrypt's, or marked as pre-hashed for what bcrypt would cut. @throws Problem `sign_in.busy` */
   readonly hash: (password: string) => Promise<string>;
   /** Whether the password is the one that was hashed. Without a hash the work is done all the same, and the answer is false. @throws Problem `sign_in.busy` */
@@ -33,35 +46,49 @@ const BCRYPT_BYTES = 72;
 /** Starts the worker threads at the first password. Close it at the end. */
 export function createPasswordHasher(options: Options): PasswordHasher {
   const threads = options.threads ?? availableParallelism();
+  const places = threads + (options.maxWaiting ?? threads * 16);
+  let taken = 0;
   const pool = new Piscina<HashTask, string | boolean>({
     filename: new URL(`./password-worker${extname(import.meta.url)}`, import.meta.url).href,
     minThreads: 0,
     maxThreads: threads,
     idleTimeout: 30_000,
-    maxQueue: options.maxWaiting ?? threads * 16,
     concurrentTasksPerWorker: 1,
   });
-  const run = async (task: HashTask): Promise<string | boolean> => {
-    try {
-      return await pool.run(task);
-    } catch (error) {
-      if (error instanceof Error && error.message === "Task queue is at limit") throw new Problem(hashingBusy, { retryAfterSeconds: 2 });
-      throw error;
-    }
-  };
+  const run = (task: HashTask): Promise<string | boolean> => pool.run(task);
   // Same cost as a real one, and no password has it: what an absent account's password is compared with.
   const nobody = run({ kind: "hash", password: "no account has this password", cost: options.cost });
   nobody.catch(() => {});
+  const verify = async (password: string, stored: string | undefined): Promise<boolean> => {
+    const marked = stored?.startsWith(PREHASHED) === true;
+    const hash = stored === undefined ? String(await nobody) : stored.slice(marked ? PREHASHED.length : 0);
+    const same = await run({ kind: "verify", password: marked ? prehash(password) : prepare(password).password, hash });
+    return stored !== undefined && marked === (prepare(password).mark !== "") && same === true;
+  };
+  const refuseWhenFull = (): void => {
+    if (taken >= places) throw new Problem(hashingBusy, { retryAfterSeconds: 2 });
+  };
+  const reserve = (): HashPlace => {
+    refuseWhenFull();
+    taken += 1;
+    let isHeld = true;
+    const giveBack = (): void => {
+      if (isHeld) taken -= 1;
+      isHeld = false;
+    };
+    return { verify, [Symbol.dispose]: giveBack };
+  };
   return {
+    refuseWhenFull,
+    reserve,
     hash: async (password) => {
+      using _place = reserve();
       const prepared = prepare(password);
       return `${prepared.mark}${String(await run({ kind: "hash", password: prepared.password, cost: options.cost }))}`;
     },
     verify: async (password, stored) => {
-      const marked = stored?.startsWith(PREHASHED) === true;
-      const hash = stored === undefined ? String(await nobody) : stored.slice(marked ? PREHASHED.length : 0);
-      const same = await run({ kind: "verify", password: marked ? prehash(password) : prepare(password).password, hash });
-      return stored !== undefined && marked === (prepare(password).mark !== "") && same === true;
+      using place = reserve();
+      return await place.verify(password, stored);
     },
     waiting: () => pool.queueSize,
     close: async () => {

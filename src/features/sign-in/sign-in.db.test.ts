@@ -14,6 +14,7 @@ import { ensureFirstAdmin } from "./first-admin.ts";
 import { login, type LoggedIn } from "./login.ts";
 import { createPasswordHasher, type PasswordHasher } from "./password-hash.ts";
 import { register } from "./register.ts";
+import { loginAccountBudget } from "./sign-in.actions.ts";
 import { signInThrottled } from "./sign-in.errors.ts";
 
 type Kit = SessionKit & {
@@ -161,6 +162,51 @@ describe("logging in", () => {
     expect(refusal).toMatchObject({ code: "sign_in.throttled" });
     expect((refusal as Problem).details.retryAfterSeconds).toBeGreaterThan(60);
     expect(kit.outcomes.at(-1)).toBe("login sign_in.throttled");
+  });
+});
+
+describe("a login that finds everyone busy", () => {
+  it("costs the account no try", async () => {
+    await using kit = await signInKit(true);
+    await register(kit, john);
+    {
+      using held = new DisposableStack();
+      for (let place = 0; place < 17; place += 1) held.use(kit.hasher.reserve());
+      for (let attempt = 0; attempt < 25; attempt += 1) expect(await codeOf(signIn(kit, "johndoe"))).toBe("sign_in.busy");
+    }
+
+    expect(await rows(kit.db, sql`select key from sidecar_state`)).toEqual([]);
+    expect(await codeOf(signIn(kit, "johndoe"))).toBe("ok");
+  });
+
+  it("costs no try in a burst either: who was counted is not told to come back", async () => {
+    await using kit = await signInKit(true);
+    const counted = new Set<string>();
+    const attempts: Attempts = {
+      ...kit.attempts,
+      take: async (action, key) => {
+        if (action === loginAccountBudget) counted.add(key);
+        await kit.attempts.take(action, key);
+      },
+    };
+    using held = new DisposableStack();
+    for (let place = 0; place < 15; place += 1) held.use(kit.hasher.reserve());
+
+    const outcomes = await Promise.all(
+      Array.from({ length: 60 }, async (_, index) => {
+        const attempt = {
+          emailOrUsername: `nobody${index}`,
+          password: "securepass",
+          client: { ...testClient, addressKey: `10.0.0.${index}` },
+        };
+        return { name: attempt.emailOrUsername, code: await codeOf(login({ ...kit, attempts }, attempt)) };
+      }),
+    );
+
+    const busy = outcomes.filter(({ code }) => code === "sign_in.busy").map(({ name }) => name);
+    expect(busy.length).toBeGreaterThan(0);
+    expect(counted.size).toBeGreaterThan(0);
+    expect(busy.filter((name) => counted.has(name))).toEqual([]);
   });
 });
 

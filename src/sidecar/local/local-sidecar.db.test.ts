@@ -42,8 +42,10 @@ async function open(options: Partial<LocalSidecarOptions> = {}): Promise<Opened>
 }
 
 sidecarContract("LocalSidecar", {
-  open: async (subscriptions) => {
-    const opened = await open();
+  open: async (subscriptions, neighbour) => {
+    const variable = `APP_${neighbour?.appId.toUpperCase().replaceAll("-", "_")}_URL`;
+    const apps = neighbour === undefined ? {} : { [variable]: `http://127.0.0.1:${neighbour.port}/` };
+    const opened = await open({ environment: { SECRET_CONTRACT_TEST: "hidden", ...apps } });
     opened.sidecar.subscribe(subscriptions);
     return opened;
   },

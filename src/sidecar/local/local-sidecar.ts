@@ -6,6 +6,7 @@ import { delay } from "#src/kernel/clock";
 import type { Log } from "#src/kernel/log";
 import type { Sidecar } from "../port.ts";
 import { createLocalDelivery } from "./delivery.ts";
+import { createLocalInvoke } from "./local-invoke.ts";
 import { readLocalSecret } from "./local-secrets.ts";
 import { localState, sweepState } from "./local-state.sql.ts";
 
@@ -15,7 +16,7 @@ export interface LocalSidecarOptions {
   /** NODE_ENV=production. */
   readonly production: boolean;
   readonly dataDir: string;
-  /** Where `SECRET_…` variables are looked for. */
+  /** Where `SECRET_…` variables and the addresses of other apps, `APP_…_URL`, are looked for. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Tries of one delivery before it becomes a dead letter: 8, about 11 s, when left out. */
   readonly maxAttempts?: number;
@@ -41,11 +42,12 @@ export function createLocalSidecar(options: LocalSidecarOptions): LocalSidecar {
     maxConcurrent: MAX_CONCURRENT,
   });
   const places = { environment: options.environment, folder: join(options.dataDir, "secrets") };
+  const apps = createLocalInvoke(options.environment);
   const closing = new AbortController();
   const sweeping = keepSweeping(options, closing.signal);
   const close = async (): Promise<void> => {
     closing.abort();
-    await Promise.all([delivery.close(), sweeping]);
+    await Promise.all([delivery.close(), sweeping, apps.close()]);
   };
   return {
     publish: delivery.publish,
@@ -55,6 +57,7 @@ export function createLocalSidecar(options: LocalSidecarOptions): LocalSidecar {
       signal.throwIfAborted();
       return await readLocalSecret(places, name);
     },
+    invoke: apps.invoke,
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -1,0 +1,61 @@
+/** What is wrong about variables that are each right by themselves. */
+
+import type { Variables } from "./variables.ts";
+
+/** Which process this is decides some defaults and what must be there: `standalone` is one machine, the others are containers. */
+export type Setting = "standalone" | "api" | "worker" | "controller" | "migrate";
+
+/** One variable that is not as it must be. */
+export interface ConfigProblem {
+  readonly variable: string;
+  readonly message: string;
+}
+
+/** Every problem that shows only in what stands beside it, or in which process this is. */
+export function crossChecks(env: Variables, setting: Setting): ConfigProblem[] {
+  return [...productionChecks(env, setting), ...neededBy(env, setting), ...togetherChecks(env), ...originChecks(env)];
+}
+
+function productionChecks(env: Variables, setting: Setting): ConfigProblem[] {
+  if (env.NODE_ENV !== "production") return [];
+  const problems: ConfigProblem[] = [];
+  if (env.RATE_LIMITS === "off") problems.push({ variable: "RATE_LIMITS", message: "must be on under NODE_ENV=production" });
+  if (setting !== "migrate" && sidecarOf(env) === "local")
+    problems.push({ variable: "SIDECAR", message: "must be dapr under NODE_ENV=production: the in-process one is for one machine" });
+  return problems;
+}
+
+/** What some processes cannot be without. */
+function neededBy(env: Variables, setting: Setting): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const hasDatabase = env.DATABASE_URL !== undefined || setting === "standalone" || setting === "controller";
+  if (!hasDatabase)
+    problems.push({ variable: "DATABASE_URL", message: "must be set: a URL like postgres://user:password@host:5432/videa_mozi_users" });
+  const takesEvents = sidecarOf(env) === "dapr" && (setting === "api" || setting === "standalone");
+  if (takesEvents && env.APP_API_TOKEN === undefined)
+    problems.push({ variable: "APP_API_TOKEN", message: "must be set with SIDECAR=dapr: it is how daprd proves itself" });
+  return problems;
+}
+
+function togetherChecks(env: Variables): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const admin = [env.BOOTSTRAP_ADMIN_USERNAME, env.BOOTSTRAP_ADMIN_EMAIL, env.BOOTSTRAP_ADMIN_PASSWORD];
+  if (admin.some((part) => part !== undefined) && admin.includes(undefined))
+    problems.push({ variable: "BOOTSTRAP_ADMIN_*", message: "needs USERNAME, EMAIL and PASSWORD together, or none of them" });
+  if (env.AUDIENCES.length === 0) problems.push({ variable: "AUDIENCES", message: "must name at least this service's own audience" });
+  return problems;
+}
+
+function originChecks(env: Variables): ConfigProblem[] {
+  const wrong = (env.CORS_ORIGINS ?? []).filter((origin) => !URL.canParse(origin) || new URL(origin).origin !== origin);
+  return wrong.map((origin) => ({
+    variable: "CORS_ORIGINS",
+    message: `each must be an exact origin like https://app.example.com; ${JSON.stringify(origin)} is not`,
+  }));
+}
+
+/** daprd's injector and `dapr run` set DAPR_HTTP_PORT: who is run beside one uses it. */
+export function sidecarOf(env: Variables): "dapr" | "local" {
+  if (env.SIDECAR !== undefined) return env.SIDECAR;
+  return env.NODE_ENV === "production" || env.DAPR_HTTP_PORT !== undefined ? "dapr" : "local";
+}

@@ -1,0 +1,99 @@
+/** Events on the object, as `kubectl describe` shows them: what happened, when its status alone would not tell. */
+
+import { randomBytes } from "#src/kernel/random";
+import type { Clock } from "#src/kernel/clock";
+import type { Kube } from "./kube.ts";
+import { conditionOf } from "./conditions.ts";
+import type { UserBan, UserBanStatus } from "./userban.ts";
+
+/** What is told. */
+export interface Note {
+  readonly type: "Normal" | "Warning";
+  /** In one word. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** Writes Events; repeats within ten minutes are counted in the first. */
+export interface EventRecorder {
+  /** @throws as `Kube.send`: the caller decides that an Event is worth no retry */
+  readonly record: (ban: UserBan, note: Note, signal: AbortSignal) => Promise<void>;
+}
+
+const AGGREGATE_MS = 600_000;
+const MOST_REMEMBERED = 500;
+const NAME_LIMIT = 230;
+const MESSAGE_LIMIT = 1024;
+
+interface Remembered {
+  readonly path: string;
+  readonly count: number;
+  readonly atMs: number;
+}
+
+/** Makes a recorder. @param options.identity who reports */
+export function createEventRecorder(options: { readonly kube: Kube; readonly clock: Clock; readonly identity: string }): EventRecorder {
+  const { kube, clock, identity } = options;
+  const remembered = new Map<string, Remembered>();
+  return {
+    record: async (ban, note, signal) => {
+      const key = JSON.stringify([ban.metadata.uid, note.type, note.reason, note.message]);
+      const known = remembered.get(key);
+      remembered.delete(key);
+      const atMs = clock.monotonicMs();
+      const isRepeat = known !== undefined && atMs - known.atMs < AGGREGATE_MS;
+      const path = isRepeat ? known.path : `/api/v1/namespaces/${ban.metadata.namespace}/events`;
+      const count = isRepeat ? known.count + 1 : 1;
+      const now = clock
+        .now()
+        .toISOString()
+        .replace(/\.\d{3}Z$/, "Z");
+      if (isRepeat) await kube.patch(path, { count, lastTimestamp: now }, signal);
+      const name = `${ban.metadata.name.slice(0, NAME_LIMIT)}.${randomBytes(8).toString("hex")}`;
+      if (!isRepeat) await kube.send("POST", path, signal, eventOf(ban, note, { name, now, identity }));
+      remembered.set(key, { path: isRepeat ? path : `${path}/${name}`, count, atMs: isRepeat ? known.atMs : atMs });
+      const [oldest] = remembered.keys();
+      if (remembered.size > MOST_REMEMBERED && oldest !== undefined) remembered.delete(oldest);
+    },
+  };
+}
+
+function eventOf(
+  { apiVersion, kind, metadata }: UserBan,
+  note: Note,
+  own: { readonly name: string; readonly now: string; readonly identity: string },
+): unknown {
+  const { name, namespace, uid, resourceVersion } = metadata;
+  return {
+    apiVersion: "v1",
+    kind: "Event",
+    metadata: { name: own.name, namespace },
+    involvedObject: { apiVersion, kind, name, namespace, uid, resourceVersion },
+    type: note.type,
+    reason: note.reason,
+    message: note.message.slice(0, MESSAGE_LIMIT),
+    source: { component: "user-service-controller", host: own.identity },
+    firstTimestamp: own.now,
+    lastTimestamp: own.now,
+    count: 1,
+  };
+}
+
+/** What a new status is worth telling: its headline, where that is another than before, and each repair. */
+export function noteOn(before: UserBanStatus | undefined, after: UserBanStatus): Note | undefined {
+  const drifted = conditionOf(after, "Drifted");
+  if (drifted?.reason === "Repaired" && conditionOf(before, "Drifted")?.message !== drifted.message)
+    return { type: "Warning", reason: "Repaired", message: drifted.message };
+  const next = headline(after);
+  const last = headline(before);
+  return next === undefined || (next.reason === last?.reason && next.message === last.message) ? undefined : next;
+}
+
+function headline(status: UserBanStatus | undefined): Note | undefined {
+  const accepted = conditionOf(status, "Accepted");
+  const enforced = conditionOf(status, "Enforced");
+  if (accepted === undefined || enforced === undefined) return undefined;
+  const isWell = accepted.reason === "Accepted";
+  const { reason, message } = isWell ? enforced : accepted;
+  return { type: isWell || reason === "Paused" || reason === "Expired" ? "Normal" : "Warning", reason, message };
+}
