@@ -69,7 +69,7 @@ export function startController(options: ControllerOptions): Controller {
   const stopping = new AbortController();
   let now: Leadership | undefined;
   const work = async (leading: AbortSignal): Promise<void> => {
-    now = createLeadership(needsOf(options, kube, election.isLeader));
+    now = createLeadership(needsOf(options, { kube, isLeader: election.isLeader, leading }));
     await now.run(leading);
     now = undefined;
   };
@@ -84,7 +84,13 @@ export function startController(options: ControllerOptions): Controller {
   };
 }
 
-function needsOf(options: ControllerOptions, kube: Kube, isLeader: () => boolean): LeadershipNeeds {
+interface Term {
+  readonly kube: Kube;
+  readonly isLeader: () => boolean;
+  readonly leading: AbortSignal;
+}
+
+function needsOf(options: ControllerOptions, { kube, isLeader, leading }: Term): LeadershipNeeds {
   const {
     invoke,
     appId = "user-service",
@@ -99,7 +105,7 @@ function needsOf(options: ControllerOptions, kube: Kube, isLeader: () => boolean
   return {
     kube,
     restrictions: createRestrictionsApi({ invoke, appId, source: SOURCE, timeoutMs }),
-    events: createEventRecorder({ kube, clock, identity }),
+    events: createEventRecorder({ kube, clock, log, identity, signal: leading }),
     clock,
     log,
     clusterName,

@@ -2,9 +2,10 @@
 
 import { randomBytes } from "#src/kernel/random";
 import type { Clock } from "#src/kernel/clock";
+import type { Log } from "#src/kernel/log";
 import type { Kube } from "./kube.ts";
 import { conditionOf } from "./conditions.ts";
-import type { UserBan, UserBanStatus } from "./userban.ts";
+import { keyOf, type UserBan, type UserBanStatus } from "./userban.ts";
 
 /** What is told. */
 export interface Note {
@@ -16,12 +17,23 @@ export interface Note {
 
 /** Writes Events; repeats within ten minutes are counted in the first. */
 export interface EventRecorder {
-  /** @throws as `Kube.send`: the caller decides that an Event is worth no retry */
-  readonly record: (ban: UserBan, note: Note, signal: AbortSignal) => Promise<void>;
+  /** Has it written behind the caller's back: no ban waits for the Event of another. One that fails is logged, and worth no retry. */
+  readonly record: (ban: UserBan, note: Note) => void;
+}
+
+export interface EventRecorderOptions {
+  readonly kube: Kube;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Who reports. */
+  readonly identity: string;
+  /** What waits when it is aborted is dropped. */
+  readonly signal: AbortSignal;
 }
 
 const AGGREGATE_MS = 600_000;
 const MOST_REMEMBERED = 500;
+const MOST_WAITING = 5_000;
 const NAME_LIMIT = 230;
 const MESSAGE_LIMIT = 1024;
 
@@ -31,30 +43,53 @@ interface Remembered {
   readonly atMs: number;
 }
 
-/** Makes a recorder. @param options.identity who reports */
-export function createEventRecorder(options: { readonly kube: Kube; readonly clock: Clock; readonly identity: string }): EventRecorder {
-  const { kube, clock, identity } = options;
-  const remembered = new Map<string, Remembered>();
+/** Makes a recorder. One Event is under way at a time, so that they take the least part of what the API server can do. */
+export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
+  const { log, signal } = options;
+  const write = createWriter(options);
+  const waiting: (readonly [UserBan, Note])[] = [];
+  let isWriting = false;
+  const writeAll = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined && !signal.aborted; next = waiting.shift()) {
+      const [ban, note] = next;
+      await write(ban, note).catch((error: unknown) => {
+        if (!signal.aborted) log.warn({ error, userBan: keyOf(ban) }, "an Event could not be written");
+      });
+    }
+    isWriting = false;
+  };
   return {
-    record: async (ban, note, signal) => {
-      const key = JSON.stringify([ban.metadata.uid, note.type, note.reason, note.message]);
-      const known = remembered.get(key);
-      remembered.delete(key);
-      const atMs = clock.monotonicMs();
-      const isRepeat = known !== undefined && atMs - known.atMs < AGGREGATE_MS;
-      const path = isRepeat ? known.path : `/api/v1/namespaces/${ban.metadata.namespace}/events`;
-      const count = isRepeat ? known.count + 1 : 1;
-      const now = clock
-        .now()
-        .toISOString()
-        .replace(/\.\d{3}Z$/, "Z");
-      if (isRepeat) await kube.patch(path, { count, lastTimestamp: now }, signal);
-      const name = `${ban.metadata.name.slice(0, NAME_LIMIT)}.${randomBytes(8).toString("hex")}`;
-      if (!isRepeat) await kube.send("POST", path, signal, eventOf(ban, note, { name, now, identity }));
-      remembered.set(key, { path: isRepeat ? path : `${path}/${name}`, count, atMs: isRepeat ? known.atMs : atMs });
-      const [oldest] = remembered.keys();
-      if (remembered.size > MOST_REMEMBERED && oldest !== undefined) remembered.delete(oldest);
+    record: (ban, note) => {
+      if (waiting.length >= MOST_WAITING) waiting.shift();
+      waiting.push([ban, note]);
+      if (isWriting) return;
+      isWriting = true;
+      void writeAll();
     },
+  };
+}
+
+/** @throws as `Kube.send`, from what it returns */
+function createWriter({ kube, clock, identity, signal }: EventRecorderOptions): (ban: UserBan, note: Note) => Promise<void> {
+  const remembered = new Map<string, Remembered>();
+  return async (ban, note) => {
+    const key = JSON.stringify([ban.metadata.uid, note.type, note.reason, note.message]);
+    const known = remembered.get(key);
+    remembered.delete(key);
+    const atMs = clock.monotonicMs();
+    const isRepeat = known !== undefined && atMs - known.atMs < AGGREGATE_MS;
+    const path = isRepeat ? known.path : `/api/v1/namespaces/${ban.metadata.namespace}/events`;
+    const count = isRepeat ? known.count + 1 : 1;
+    const now = clock
+      .now()
+      .toISOString()
+      .replace(/\.\d{3}Z$/, "Z");
+    if (isRepeat) await kube.patch(path, { count, lastTimestamp: now }, signal);
+    const name = `${ban.metadata.name.slice(0, NAME_LIMIT)}.${randomBytes(8).toString("hex")}`;
+    if (!isRepeat) await kube.send("POST", path, signal, eventOf(ban, note, { name, now, identity }));
+    remembered.set(key, { path: isRepeat ? path : `${path}/${name}`, count, atMs: isRepeat ? known.atMs : atMs });
+    const [oldest] = remembered.keys();
+    if (remembered.size > MOST_REMEMBERED && oldest !== undefined) remembered.delete(oldest);
   };
 }
 

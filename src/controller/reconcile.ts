@@ -177,7 +177,7 @@ async function end(deps: ReconcileNeeds, ban: UserBan, look: Look & { readonly s
           reason: "Released",
           message: "The resource was let go without the service knowing; it is told as soon as it answers",
         };
-  await tell(deps, ban, note, signal);
+  deps.events.record(ban, note);
   return undefined;
 }
 
@@ -203,7 +203,7 @@ async function writeStatus(deps: ReconcileNeeds, ban: UserBan, verdict: Verdict,
   const { resourceVersion } = ban.metadata;
   const written = await write(deps, `${pathOf(ban)}/status`, { metadata: { resourceVersion }, status: statusPatch(status) }, signal);
   const note = noteOn(ban.status, status);
-  if (note !== undefined) await tell(deps, written, note, signal);
+  if (note !== undefined) deps.events.record(written, note);
 }
 
 /** An outage is told once, not in the words of each try. */
@@ -218,15 +218,6 @@ async function write(deps: ReconcileNeeds, path: string, patch: unknown, signal:
   const written = await deps.kube.patch<UserBan>(path, patch, signal);
   deps.written(written);
   return written;
-}
-
-/** An Event is worth no retry. */
-async function tell({ events, log }: ReconcileNeeds, ban: UserBan, note: Note, signal: AbortSignal): Promise<void> {
-  try {
-    await events.record(ban, note, signal);
-  } catch (error) {
-    if (!signal.aborted) log.warn({ error, userBan: keyOf(ban) }, "an Event could not be written");
-  }
 }
 
 /** Saves calls that would be refused. What is safe is made so by the fences of both sides, not by this. */

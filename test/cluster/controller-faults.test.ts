@@ -74,24 +74,33 @@ describeWithAll(["etcd", "kube-apiserver"], "the controller of UserBans, when th
   it.each([
     ["its PUT", "2"],
     ["its status", "3"],
-  ])("frozen before %s and woken after another leads, is refused", async (_what, point) => {
-    const bans = await userBansIn(plane, `frozen${point}`);
-    app.addUser({ username: `frozen${point}` });
-    await using first = await startProgram({ IDENTITY: `first${point}`, WATCHED: `frozen${point}`, STOP_AT: point, LEASE_TIMES: BELIEVER });
-    await first.line(/this controller leads/);
-    await bans.create("one", { userRef: { username: `frozen${point}` } });
-    await until(() => first.output.includes(`"n":${point}`), { what: "the leader to stop" });
-    await using second = await startProgram({ IDENTITY: `second${point}` });
-    await second.line(/this controller leads/);
-    await bans.patch("one", { spec: { message: "Later" } });
-    await until(async () => (await bans.get("one"))?.status?.observedGeneration === 2, { what: "the second generation" });
-    const before = await bans.get("one");
+  ])(
+    "frozen before %s and woken after another leads, is refused",
+    async (_what, point) => {
+      const bans = await userBansIn(plane, `frozen${point}`);
+      app.addUser({ username: `frozen${point}` });
+      await using first = await startProgram({
+        IDENTITY: `first${point}`,
+        WATCHED: `frozen${point}`,
+        STOP_AT: point,
+        LEASE_TIMES: BELIEVER,
+      });
+      await first.line(/this controller leads/, 60_000);
+      await bans.create("one", { userRef: { username: `frozen${point}` } });
+      await until(() => first.output.includes(`"n":${point}`), { what: "the leader to stop" });
+      await using second = await startProgram({ IDENTITY: `second${point}` });
+      await second.line(/this controller leads/, 60_000);
+      await bans.patch("one", { spec: { message: "Later" } });
+      await until(async () => (await bans.get("one"))?.status?.observedGeneration === 2, { what: "the second generation" });
+      const before = await bans.get("one");
 
-    first.signal("SIGCONT");
-    await first.line(new RegExp(`"n":${point},.*"status":409`));
-    expect(await bans.get("one")).toEqual(before);
-    expect(app.get(bans.externalId("one"))).toMatchObject({ state: "active", generation: 2 });
-  });
+      first.signal("SIGCONT");
+      await first.line(new RegExp(`"n":${point},.*"status":409`));
+      expect(await bans.get("one")).toEqual(before);
+      expect(app.get(bans.externalId("one"))).toMatchObject({ state: "active", generation: 2 });
+    },
+    120_000,
+  );
 
   it("goes on after its API server was killed, misses nothing, and does not storm it meanwhile", async () => {
     await using proxy = await startTcpProxy({ host: "127.0.0.1", port: plane.port });
@@ -128,7 +137,7 @@ describeWithAll(["etcd", "kube-apiserver"], "the controller of UserBans, when th
     expect(restarts).toContain("gone");
     await enforced(app, bans, "after");
     expect(app.get(bans.externalId("before"))?.state).toBe("active");
-  }, 60_000);
+  }, 120_000);
 
   it("goes on where it was after its watch was cut, and after a connection died without a word", async () => {
     await using proxy = await startTcpProxy({ host: "127.0.0.1", port: plane.port });
@@ -145,7 +154,7 @@ describeWithAll(["etcd", "kube-apiserver"], "the controller of UserBans, when th
     await enforced(app, bans, "three");
     expect(lists).toHaveLength(1);
     expect(proxy.connections).toBeLessThanOrEqual(4);
-  }, 60_000);
+  }, 120_000);
 
   it("leads alone: hands over at its end, and stops by its own clock when it cannot renew", async () => {
     await using proxy = await startTcpProxy({ host: "127.0.0.1", port: plane.port });

@@ -1,19 +1,34 @@
 /** The ban declared in Kubernetes, on real parts all the way: resource, controller, daprd, API, sockets elsewhere, broker, neighbour. */
 
+import { readFileSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { Agent } from "node:https";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "@jest/globals";
+import { systemClock } from "#src/kernel/clock";
 import { startControlPlane, type ControlPlane } from "../kit/control-plane.ts";
 import type { ProblemBody } from "../kit/http-client.ts";
 import { MESH_TOOLS, startMesh, type Beside, type Consumer, type Mesh } from "../kit/mesh.ts";
 import { startService, type RunningProgram } from "../kit/process.ts";
 import { describeWithAll } from "../kit/requires.ts";
 import { logIn, onDatabase, registerPeople, registerPerson, type ApiProcess, type ServiceProcess, type SignedIn } from "../kit/service.ts";
+import { runFolder } from "../kit/run-folder.ts";
+import { startTcpProxy, type TcpProxy } from "../kit/tcp-proxy.ts";
 import { until } from "../kit/until.ts";
 import { userBansIn, type UserBans } from "./userbans.ts";
 
 const STARTS_WITHIN_MS = 120_000;
 /** The name stays over a restart, as that of a pod does: the Lease is still its own. */
-const CONTROLLER = { CLUSTER_NAME: "test", POD_NAMESPACE: "default", POD_NAME: "controller-0" };
+const CONTROLLER = {
+  CLUSTER_NAME: "test",
+  POD_NAMESPACE: "default",
+  POD_NAME: "controller-0",
+  PORT: "0",
+  BIND_ADDRESS: "127.0.0.1",
+  // As `npm run controller` has it.
+  NODE_OPTIONS: "--max-semi-space-size=2 --max-old-space-size=64",
+};
 
 const PROGRAM = fileURLToPath(new URL("./controller-program.ts", import.meta.url));
 /** Its writes in this order: finalizer, PUT, status, Event. Before it is sent, and after its answer. */
@@ -30,6 +45,8 @@ describeWithAll([...MESH_TOOLS, "etcd", "kube-apiserver"], "a UserBan", (paths) 
   let controller: Beside<ServiceProcess>;
   let neighbour: Consumer;
   let bans: UserBans;
+  let proxy: TcpProxy;
+  let kubeconfig: string;
 
   beforeAll(async () => {
     [plane, mesh] = await Promise.all([
@@ -39,12 +56,14 @@ describeWithAll([...MESH_TOOLS, "etcd", "kube-apiserver"], "a UserBan", (paths) 
     stack.use(plane);
     stack.use(mesh);
     bans = await userBansIn(plane, "moderation");
+    proxy = stack.use(await startTcpProxy({ host: "127.0.0.1", port: plane.port }));
+    kubeconfig = await throughProxy(plane, proxy);
     [first, second, , neighbour, controller] = await Promise.all([
       mesh.startApi(),
       mesh.startApi(),
       mesh.startWorker(),
       mesh.startConsumer("social-service"),
-      mesh.startController(plane.kubeconfig, CONTROLLER),
+      mesh.startController(kubeconfig, CONTROLLER),
     ]);
   }, STARTS_WITHIN_MS);
   afterAll(() => stack.disposeAsync());
@@ -81,13 +100,13 @@ describeWithAll([...MESH_TOOLS, "etcd", "kube-apiserver"], "a UserBan", (paths) 
     const bea = await registerPerson(first.process.http, "bea");
     await controller.process.kill();
     await bans.create("bea", { userRef: { id: bea.id } });
-    controller = await mesh.startController(plane.kubeconfig, CONTROLLER);
+    controller = await mesh.startController(kubeconfig, CONTROLLER);
     await bans.condition("bea", "Enforced", "True");
     expect(await statusOf(second, bea)).toBe(403);
     await controller.process.kill();
     await bans.remove("bea");
     expect(await statusOf(first, bea)).toBe(403);
-    controller = await mesh.startController(plane.kubeconfig, CONTROLLER);
+    controller = await mesh.startController(kubeconfig, CONTROLLER);
     await until(() => bans.isGone("bea"), { what: "the resource to go", withinMs: 30_000 });
     expect(await statusOf(first, await logIn(first.process.http, "bea"))).toBe(200);
   }, 90_000);
@@ -100,7 +119,42 @@ describeWithAll([...MESH_TOOLS, "etcd", "kube-apiserver"], "a UserBan", (paths) 
     await bans.condition("eve", "Enforced", "False", "WaitingForUser");
     const eve = await registerPerson(first.process.http, "eve");
     await until(async () => (await statusOf(second, eve)) === 403, { what: "eve to be refused" });
+    for (const name of ["unknown", "eve"]) await bans.remove(name);
+    for (const name of ["unknown", "eve"]) await until(() => bans.isGone(name), { what: `${name} to go` });
+    expect(await statusOf(second, await logIn(second.process.http, "eve"))).toBe(200);
   });
+
+  it("is enforced a thousand times at once, by three writes each over one connection, and not written again when all are looked at again", async () => {
+    const names = await makeThousand(mesh.database.adminUrl);
+    const many = await userBansIn(plane, "many");
+    const before = await writesOfUserBans(plane);
+    const connections = proxy.connections;
+    const agent = new Agent({ keepAlive: true, maxSockets: 8 });
+    const startMs = systemClock.monotonicMs();
+    await Promise.all(names.map((username) => many.create(username, { userRef: { username } }, agent))).finally(() => agent.destroy());
+    const appliedMs = systemClock.monotonicMs();
+    // Asked of the database first: a list of a thousand objects costs the API server as much as ten writes.
+    const isBanned = async (): Promise<boolean> => (await bannedInCrowd(mesh.database.url)) === names.length;
+    await until(isBanned, { withinMs: 90_000, everyMs: 200, what: "all to be banned" });
+    await until(async () => (await many.enforced()) === names.length, { withinMs: 30_000, everyMs: 500, what: "all to be Enforced" });
+    const enforcedMs = systemClock.monotonicMs();
+    const { VmRSS = 0, VmHWM = 0 } = memoryKb(controller.process.pid);
+    process.stderr.write(
+      `${names.length} UserBans applied in ${seconds(appliedMs - startMs)}, all Enforced ${seconds(enforcedMs - appliedMs)} later; ` +
+        `controller ${VmRSS >> 10} MB, at most ${VmHWM >> 10} MB\n`,
+    );
+    // The finalizer and the status; the third is the Event, which is another resource.
+    const written = (await writesOfUserBans(plane)) - before;
+    expect(written).toBe(2 * names.length);
+    expect([proxy.open, proxy.connections]).toEqual([1, connections]);
+    expect(VmHWM >> 10).toBeLessThanOrEqual(150);
+    // Another controller looks at every one of them when it begins.
+    await controller.process.stop();
+    controller = await mesh.startController(kubeconfig, CONTROLLER);
+    const looked = async (): Promise<boolean> => (await looksOf(controller)) >= names.length;
+    await until(looked, { withinMs: 60_000, what: "all to be looked at again" });
+    expect(await writesOfUserBans(plane)).toBe(before + written);
+  }, 240_000);
 
   it("comes to the same when the controller is killed before or after any of its writes", async () => {
     await controller.process.stop();
@@ -157,3 +211,52 @@ describeWithAll([...MESH_TOOLS, "etcd", "kube-apiserver"], "a UserBan", (paths) 
     expect(controller.process.errors()).toEqual([]);
   });
 });
+
+/** The kubeconfig of a controller whose connections are counted. */
+async function throughProxy(plane: ControlPlane, proxy: TcpProxy): Promise<string> {
+  const file = join(runFolder(), `kubeconfig-${proxy.port}`);
+  await writeFile(file, (await readFile(plane.kubeconfig, "utf8")).replaceAll(`:${plane.port}`, `:${proxy.port}`));
+  return file;
+}
+
+async function bannedInCrowd(url: string): Promise<number> {
+  const text = "select count(*)::int as count from users where status = 'banned' and username like 'crowd%'";
+  return (await onDatabase<{ count: number }>(url, text))[0]?.count ?? 0;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}
+
+/** People with an account and nothing else. */
+async function makeThousand(adminUrl: string): Promise<readonly string[]> {
+  const made = await onDatabase<{ username: string }>(
+    adminUrl,
+    `insert into users (id, username, email, display_name)
+     select gen_random_uuid(), 'crowd' || n, 'crowd' || n || '@example.com', 'Crowd' from generate_series(1, 1000) n returning username`,
+  );
+  return made.map(({ username }) => username);
+}
+
+/** Patches of UserBans and of their status, as the API server counts them. */
+async function writesOfUserBans(plane: ControlPlane): Promise<number> {
+  const { body } = await plane.request("GET", "/metrics");
+  const lines = String(body).split("\n");
+  const patches = lines.filter(
+    (line) => line.startsWith("apiserver_request_total{") && /resource="userbans"/.test(line) && /verb="PATCH"/.test(line),
+  );
+  return patches.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+}
+
+/** How many looks at UserBans a controller has finished. */
+async function looksOf({ process: running }: Beside<ServiceProcess>): Promise<number> {
+  const port = /"port":(\d+)[^\n]*health is told here|health is told here[^\n]*"port":(\d+)/.exec(running.program.output);
+  const answer = await fetch(`http://127.0.0.1:${port?.[1] ?? port?.[2]}/metrics`, { headers: { connection: "close" } });
+  return Number(/^userban_reconcile_duration_seconds_count (\d+)/m.exec(await answer.text())?.[1] ?? 0);
+}
+
+/** Linux counts both in kB: what is in memory, and the most that was. */
+function memoryKb(pid: number): Readonly<Record<string, number>> {
+  const lines = readFileSync(`/proc/${pid}/status`, "utf8").matchAll(/^(Vm\w+):\s+(\d+) kB$/gm);
+  return Object.fromEntries([...lines].map(([, name, kb]) => [name, Number(kb)]));
+}

@@ -1,6 +1,7 @@
 /** UserBans in tests: made, read and waited for through the API server. */
 
 import { readFile } from "node:fs/promises";
+import type { Agent } from "node:https";
 import { join } from "node:path";
 import { delay, systemClock } from "#src/kernel/clock";
 import { silentLog } from "#src/kernel/log";
@@ -34,7 +35,7 @@ export interface Answered {
 export interface UserBans {
   readonly namespace: string;
   /** @throws Error when the API server refuses it */
-  readonly create: (name: string, spec: Partial<UserBanSpec>) => Promise<UserBan>;
+  readonly create: (name: string, spec: Partial<UserBanSpec>, agent?: Agent) => Promise<UserBan>;
   /** The fields that the API server finds wrong, without making it. */
   readonly tried: (spec: Readonly<Record<string, unknown>>) => Promise<readonly string[]>;
   readonly get: (name: string) => Promise<UserBan | undefined>;
@@ -64,8 +65,11 @@ export async function userBansIn(plane: ControlPlane, namespace: string, labels:
   };
   return {
     namespace,
-    create: async (name, spec) => {
-      const { status, body } = await ask("POST", path(), { body: manifest(namespace, name, spec) });
+    create: async (name, spec, agent) => {
+      const { status, body } = await ask("POST", path(), {
+        body: manifest(namespace, name, spec),
+        ...(agent === undefined ? {} : { agent }),
+      });
       if (status !== 201) throw new Error(`${name}: ${status} ${body.message}`);
       return body;
     },

@@ -1,7 +1,7 @@
 /** Plain calls to a Kubernetes API server in tests: beside the product's own client, so that it does not check itself. */
 
 import { readFileSync } from "node:fs";
-import { request as httpsRequest } from "node:https";
+import { request as httpsRequest, type Agent } from "node:https";
 import { text } from "node:stream/consumers";
 import { parseAllDocuments } from "yaml";
 import { until } from "./until.ts";
@@ -14,6 +14,8 @@ export interface ApiRequest {
   readonly contentType?: string;
   /** Default: the administrator's. */
   readonly token?: string;
+  /** For many calls; default: each has a connection of its own, so that none is left open. */
+  readonly agent?: Agent;
 }
 
 /** What came back. */
@@ -34,15 +36,15 @@ interface Manifest {
 
 const CALL_WITHIN_MS = 15_000;
 
-/** A caller without memory: each call has a connection of its own. */
+/** A caller without memory. */
 export function apiClient(options: { readonly url: string; readonly caFile: string; readonly token: string }): Call {
-  return (method, path, { body, contentType = "application/json", token = options.token } = {}) =>
+  return (method, path, { body, contentType = "application/json", token = options.token, agent } = {}) =>
     new Promise((resolve, reject) => {
       const request = httpsRequest(new URL(path, options.url), {
         method,
         // Read each time: the server writes it at its first start.
         ca: readFileSync(options.caFile),
-        agent: false,
+        agent: agent ?? false,
         headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { "content-type": contentType }) },
         signal: AbortSignal.timeout(CALL_WITHIN_MS),
       });
