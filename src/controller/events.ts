@@ -19,6 +19,8 @@ export interface Note {
 export interface EventRecorder {
   /** Has it written behind the caller's back: no ban waits for the Event of another. One that fails is logged, and worth no retry. */
   readonly record: (ban: UserBan, note: Note) => void;
+  /** Resolves when nothing is under way; for after the signal's abort. */
+  readonly idle: () => Promise<void>;
 }
 
 export interface EventRecorderOptions {
@@ -48,7 +50,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   const { log, signal } = options;
   const write = createWriter(options);
   const waiting: (readonly [UserBan, Note])[] = [];
-  let isWriting = false;
+  let writing: Promise<void> | undefined;
   const writeAll = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined && !signal.aborted; next = waiting.shift()) {
       const [ban, note] = next;
@@ -56,16 +58,15 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
         if (!signal.aborted) log.warn({ error, userBan: keyOf(ban) }, "an Event could not be written");
       });
     }
-    isWriting = false;
+    writing = undefined;
   };
   return {
     record: (ban, note) => {
       if (waiting.length >= MOST_WAITING) waiting.shift();
       waiting.push([ban, note]);
-      if (isWriting) return;
-      isWriting = true;
-      void writeAll();
+      writing ??= writeAll();
     },
+    idle: async () => await writing,
   };
 }
 

@@ -97,6 +97,7 @@ class Term implements Leadership {
   readonly run = async (leading: AbortSignal): Promise<void> => {
     await Promise.all([this.#watch.run(leading), this.#resync(leading)]);
     await this.#queue.stop();
+    await this.#needs.events.idle();
   };
 
   /** What no watch tells: somebody lifted it, the service was restored, a label changed. */

@@ -157,6 +157,10 @@ spec:
     component: sqlite
     configuration:
       connectionString: ${JSON.stringify(file)}
+      # One that does not get to renew its name in time ends itself ("Host registration lost"): 5 s are short on a busy machine.
+      updateInterval: 60s
+      timeout: 10s
+      busyTimeout: 8s
 `;
 }
 
