@@ -1,10 +1,11 @@
 import { describe, expect, it } from "@jest/globals";
 import pg from "pg";
-import type { Db } from "#src/db/pool";
+import { closeDb, openDb, type Db } from "#src/db/pool";
 import { affected, row, rows, sql } from "#src/db/sql";
 import { inTx, type Tx } from "#src/db/tx";
 import { systemClock } from "#src/kernel/clock";
 import { newUuid, uuidFloor } from "#src/kernel/ids";
+import { silentLog } from "#src/kernel/log";
 import { eventDatabase, fillOutbox } from "../../test/kit/event-loop.ts";
 import { claimDue, deleteOld, isAnythingDue, markDone, outboxFigures, unparkOrphans, type ClaimedEvent } from "./outbox.sql.ts";
 
@@ -273,3 +274,24 @@ async function untilBlocked(adminUrl: string): Promise<void> {
     await client.end();
   }
 }
+
+describe("claims and marks", () => {
+  it("are planned anew each time: a plan that was kept from a small outbox reads all of a large one", async () => {
+    await using database = await eventDatabase(1);
+    const db = openDb({ url: database.url, maxConnections: 1, applicationName: "test", log: silentLog });
+    try {
+      await fillOutbox(db, database.subjects, 2);
+      const { claimed } = await claimDue(db, { look: 10, limit: 10, leaseSeconds: 10 });
+      await inTx(db, (tx) =>
+        markDone(
+          tx,
+          claimed.map(({ id }) => id),
+        ),
+      );
+      const kept = await rows(db, sql`select name from pg_prepared_statements where statement ~ 'update outbo[x]'`);
+      expect([claimed.length, kept]).toEqual([1, []]);
+    } finally {
+      await closeDb(db);
+    }
+  });
+});
