@@ -51,6 +51,8 @@ export interface Controller {
 
 const LEASE_NAME = "user-service-controller";
 const SOURCE = "kubernetes";
+/** More bans than this wait: a mass, of which the Events come last. */
+const MANY = 50;
 const RESYNC_MS = 600_000;
 
 /** Starts it. It waits by itself for whatever is not there yet. */
@@ -69,7 +71,7 @@ export function startController(options: ControllerOptions): Controller {
   const stopping = new AbortController();
   let now: Leadership | undefined;
   const work = async (leading: AbortSignal): Promise<void> => {
-    now = createLeadership(needsOf(options, { kube, isLeader: election.isLeader, leading }));
+    now = createLeadership(needsOf(options, { kube, isLeader: election.isLeader, depth: () => now?.depth() ?? 0, leading }));
     await now.run(leading);
     now = undefined;
   };
@@ -87,10 +89,12 @@ export function startController(options: ControllerOptions): Controller {
 interface Term {
   readonly kube: Kube;
   readonly isLeader: () => boolean;
+  /** UserBans that wait to be looked at. */
+  readonly depth: () => number;
   readonly leading: AbortSignal;
 }
 
-function needsOf(options: ControllerOptions, { kube, isLeader, leading }: Term): LeadershipNeeds {
+function needsOf(options: ControllerOptions, { kube, isLeader, depth, leading }: Term): LeadershipNeeds {
   const {
     invoke,
     appId = "user-service",
@@ -105,7 +109,7 @@ function needsOf(options: ControllerOptions, { kube, isLeader, leading }: Term):
   return {
     kube,
     restrictions: createRestrictionsApi({ invoke, appId, source: SOURCE, timeoutMs }),
-    events: createEventRecorder({ kube, clock, log, identity, signal: leading }),
+    events: createEventRecorder({ kube, clock, log, identity, signal: leading, isBusy: () => depth() > MANY }),
     clock,
     log,
     clusterName,

@@ -1,7 +1,7 @@
 /** Events on the object, as `kubectl describe` shows them: what happened, when its status alone would not tell. */
 
 import { randomBytes } from "#src/kernel/random";
-import type { Clock } from "#src/kernel/clock";
+import { delay, type Clock } from "#src/kernel/clock";
 import type { Log } from "#src/kernel/log";
 import type { Kube } from "./kube.ts";
 import { conditionOf } from "./conditions.ts";
@@ -31,13 +31,26 @@ export interface EventRecorderOptions {
   readonly identity: string;
   /** What waits when it is aborted is dropped. */
   readonly signal: AbortSignal;
+  /** Whether so many bans wait that their Events had better wait too. */
+  readonly isBusy: () => boolean;
 }
 
 const AGGREGATE_MS = 600_000;
 const MOST_REMEMBERED = 500;
 const MOST_WAITING = 5_000;
+/** An Event costs the API server as much as a ban's own writes do: of a mass of bans the Events come after it, at most this much later. */
+const BUSY_MOST_MS = 60_000;
+const BUSY_LOOK_MS = 100;
 const NAME_LIMIT = 230;
 const MESSAGE_LIMIT = 1024;
+
+/** What is to be written, and when it happened. */
+interface Noted {
+  readonly ban: UserBan;
+  readonly note: Note;
+  readonly at: Date;
+  readonly monotonicMs: number;
+}
 
 interface Remembered {
   readonly path: string;
@@ -47,14 +60,16 @@ interface Remembered {
 
 /** Makes a recorder. One Event is under way at a time, so that they take the least part of what the API server can do. */
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
-  const { log, signal } = options;
+  const { clock, log, signal, isBusy } = options;
   const write = createWriter(options);
-  const waiting: (readonly [UserBan, Note])[] = [];
+  const waiting: Noted[] = [];
   let writing: Promise<void> | undefined;
   const writeAll = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined && !signal.aborted; next = waiting.shift()) {
-      const [ban, note] = next;
-      await write(ban, note).catch((error: unknown) => {
+      const { ban, monotonicMs } = next;
+      while (isBusy() && clock.monotonicMs() - monotonicMs < BUSY_MOST_MS && !signal.aborted)
+        await delay(BUSY_LOOK_MS, signal).catch(() => {});
+      await write(next).catch((error: unknown) => {
         if (!signal.aborted) log.warn({ error, userBan: keyOf(ban) }, "an Event could not be written");
       });
     }
@@ -63,7 +78,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   return {
     record: (ban, note) => {
       if (waiting.length >= MOST_WAITING) waiting.shift();
-      waiting.push([ban, note]);
+      waiting.push({ ban, note, at: clock.now(), monotonicMs: clock.monotonicMs() });
       writing ??= writeAll();
     },
     idle: async () => await writing,
@@ -71,20 +86,16 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 }
 
 /** @throws as `Kube.send`, from what it returns */
-function createWriter({ kube, clock, identity, signal }: EventRecorderOptions): (ban: UserBan, note: Note) => Promise<void> {
+function createWriter({ kube, identity, signal }: EventRecorderOptions): (noted: Noted) => Promise<void> {
   const remembered = new Map<string, Remembered>();
-  return async (ban, note) => {
+  return async ({ ban, note, at, monotonicMs: atMs }) => {
     const key = JSON.stringify([ban.metadata.uid, note.type, note.reason, note.message]);
     const known = remembered.get(key);
     remembered.delete(key);
-    const atMs = clock.monotonicMs();
     const isRepeat = known !== undefined && atMs - known.atMs < AGGREGATE_MS;
     const path = isRepeat ? known.path : `/api/v1/namespaces/${ban.metadata.namespace}/events`;
     const count = isRepeat ? known.count + 1 : 1;
-    const now = clock
-      .now()
-      .toISOString()
-      .replace(/\.\d{3}Z$/, "Z");
+    const now = at.toISOString().replace(/\.\d{3}Z$/, "Z");
     if (isRepeat) await kube.patch(path, { count, lastTimestamp: now }, signal);
     const name = `${ban.metadata.name.slice(0, NAME_LIMIT)}.${randomBytes(8).toString("hex")}`;
     if (!isRepeat) await kube.send("POST", path, signal, eventOf(ban, note, { name, now, identity }));

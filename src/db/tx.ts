@@ -13,11 +13,17 @@ declare const open: unique symbol;
 export type Tx = Knex.Transaction & { readonly [open]: true };
 
 export interface TxOptions {
-  /** Revoking transactions set this: an acknowledged ban must survive a crash even where the database's default is weaker. */
+  /**
+   * Whether the commit waits for the disk. True in revoking transactions: an acknowledged ban must survive a crash even where
+   * the database's default is weaker. False where a crash that takes it back is no harm. The database's default when left out.
+   */
   readonly durable?: boolean;
 }
 
 const connections = new WeakMap<object, pg.PoolClient>();
+
+const WAIT_FOR_DISK = "set local synchronous_commit = on";
+const LEAVE_TO_DISK = "set local synchronous_commit = off";
 
 /** Serialization failures and deadlocks are repeated this often in all. */
 const TRIES = 8;
@@ -42,8 +48,8 @@ async function transact<Result>(db: Db, work: (tx: Tx) => Promise<Result>, optio
         const tx = trx as Tx;
         const client = (await trx.client.acquireConnection()) as pg.PoolClient;
         connections.set(tx, client);
-        if (options.durable === true) await client.query("set local synchronous_commit = on");
-        return await work(tx);
+        if (options.durable === undefined) return await work(tx);
+        return (await Promise.all([client.query(options.durable ? WAIT_FOR_DISK : LEAVE_TO_DISK), work(tx)]))[1];
       });
       failed = false;
       return result;

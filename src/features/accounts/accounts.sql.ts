@@ -99,8 +99,10 @@ export async function selectFacts(on: Db | Tx, ids: readonly string[]): Promise<
 
 /** The same for one account, its row locked (`FOR NO KEY UPDATE`, line 3 of the lock order) until the transaction ends. */
 export async function lockFacts(tx: Tx, userId: string): Promise<UserFacts | undefined> {
-  const locked = await row(tx, sql`select id from users where id = ${userId}::uuid for no key update`);
-  return locked === undefined ? undefined : (await selectFacts(tx, [userId]))[0];
+  // Sent together, run one after the other: the facts are those after the lock.
+  const locked = row(tx, sql`select id from users where id = ${userId}::uuid for no key update`);
+  const [, facts] = await Promise.all([locked, selectFacts(tx, [userId])]);
+  return facts[0];
 }
 
 /** One of an account's names. `emailHash`: the SHA-256 of the address in lower case, 64 hex digits. */

@@ -27,15 +27,17 @@ export interface AuditEntry {
 export async function appendAudit(tx: Tx, entry: AuditEntry): Promise<void> {
   const id = newUuid(systemClock);
   const content = contentOf(entry.details);
-  await insertEntry(tx, {
-    id,
-    actorId: entry.actorId,
-    action: entry.action,
-    subjectId: entry.subjectId,
-    facts: entry.facts,
-    detailsHash: content === undefined ? null : createHash("sha256").update(content).digest(),
-  });
-  if (content !== undefined) await insertDetails(tx, { auditId: id, userId: entry.subjectId, content });
+  await Promise.all([
+    insertEntry(tx, {
+      id,
+      actorId: entry.actorId,
+      action: entry.action,
+      subjectId: entry.subjectId,
+      facts: entry.facts,
+      detailsHash: content === undefined ? null : createHash("sha256").update(content).digest(),
+    }),
+    content === undefined ? undefined : insertDetails(tx, { auditId: id, userId: entry.subjectId, content }),
+  ]);
 }
 
 function contentOf(details: AuditEntry["details"]): Buffer | undefined {

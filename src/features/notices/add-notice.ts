@@ -24,7 +24,9 @@ export const noticeMailJob: JobKind<z.infer<typeof mailPayload>> & { readonly pa
  */
 export async function addNotice(tx: Tx, userId: string, content: NoticeContent): Promise<void> {
   const id = newUuid(systemClock);
-  await appendEvent(tx, userNotified, { subject: userId, data: { userId, noticeId: id, noticeType: content.type } });
-  await insertNotice(tx, { id, userId, content });
-  await enqueue(tx, noticeMailJob, { noticeId: id });
+  await Promise.all([
+    appendEvent(tx, userNotified, { subject: userId, data: { userId, noticeId: id, noticeType: content.type } }),
+    insertNotice(tx, { id, userId, content }),
+    enqueue(tx, noticeMailJob, { noticeId: id }),
+  ]);
 }

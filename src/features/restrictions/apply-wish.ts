@@ -22,12 +22,12 @@ import { keptWish, type Reference } from "./wish.ts";
  */
 export async function applyWish(deps: { readonly clock: Clock }, tx: Tx, asked: Asked): Promise<Applied> {
   const { name, wish } = asked;
-  await lockDeclaration(tx, name);
-  const seen = await look(tx, asked);
+  // Sent together, run in this order: what is read is read under the lock.
+  const [, seen, found] = await Promise.all([lockDeclaration(tx, name), look(tx, asked), lookUp(tx, wish.reference)]);
   const verdict = judgeWish(seen, wish);
   if (seen.own !== undefined && !namesTheSame(seen.own, wish)) throw otherReference();
   const isSame = verdict === "repeat" || verdict === "later-same";
-  const userId = seen.own?.user_id ?? (await findAccount(tx, wish.reference));
+  const userId = seen.own?.user_id ?? known(wish.reference, found);
   if (userId === undefined) return await wait(tx, asked, { seen, isSame });
   const target = await lockTarget(tx, asked, { userId, seen });
   const { own } = target.seen;
@@ -40,8 +40,14 @@ export async function applyWish(deps: { readonly clock: Clock }, tx: Tx, asked: 
  * @throws Problem `user.not_found` for a username that nobody has
  */
 export async function findAccount(on: Db | Tx, reference: Reference): Promise<string | undefined> {
-  if ("id" in reference) return reference.id;
-  const found = await findUserId(on, reference);
+  return known(reference, await lookUp(on, reference));
+}
+
+async function lookUp(on: Db | Tx, reference: Reference): Promise<string | undefined> {
+  return "id" in reference ? reference.id : await findUserId(on, reference);
+}
+
+function known(reference: Reference, found: string | undefined): string | undefined {
   if (found === undefined && "username" in reference) throw new Problem(userNotFound);
   return found;
 }
@@ -57,12 +63,16 @@ interface Found {
   readonly seen: Seen;
 }
 
-/** Locks the account, and that of an older incarnation, and reads again: now nobody else can touch what was imposed. */
+/**
+ * Locks the account, and that of an older incarnation, and reads again what was imposed: now nobody else can touch it. Where
+ * nothing was, the lock of the declaration keeps it so.
+ */
 async function lockTarget(tx: Tx, asked: Asked, { userId, seen }: Found): Promise<Target> {
   const accounts = await lockAccounts(tx, [userId, seen.live?.user_id ?? userId]);
   const subject = accounts.get(userId);
   if (subject === undefined) throw new Problem(userNotFound);
-  return { subject, seen: await look(tx, asked) };
+  const isFirst = seen.own === undefined && seen.live === undefined;
+  return { subject, seen: isFirst ? seen : await look(tx, asked) };
 }
 
 /** What holds is what is wished: at most the generation is new. */
@@ -88,8 +98,8 @@ async function wait(tx: Tx, asked: Asked, { seen: { own, live }, isSame }: Waiti
     declaredTerm(await databaseNow(tx), wish, { firstEnforcedAt: null, goesOnFrom: undefined });
   }
   const told = live === undefined ? [] : await endOther(tx, asked, live);
-  await writeLive(tx, { ...liveOf(asked, own), userId: null, emailHash, wish: keptWish(body) });
-  return { outcome: isSame ? "unchanged" : "waiting", declared: await written(tx, asked), told };
+  const declared = await writeLive(tx, { ...liveOf(asked, own), userId: null, emailHash, wish: keptWish(body) });
+  return { outcome: isSame ? "unchanged" : "waiting", declared, told };
 }
 
 function otherReference(): Problem {

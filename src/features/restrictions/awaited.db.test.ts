@@ -124,7 +124,7 @@ describe("a declaration about an address that nobody has", () => {
         async () =>
           (await row(
             kit.db,
-            sql`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like 'insert into declared%'`,
+            sql`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%insert into declared%'`,
           )) !== undefined,
         { what: "the waiting row to wait for the lock" },
       );

@@ -129,11 +129,12 @@ export interface LiveDeclaration extends DeclarationName {
 }
 
 /** Line 5 of the lock order. The caller holds the declaration, and has ended another incarnation of it. */
-export async function writeLive(tx: Tx, live: LiveDeclaration): Promise<void> {
+export async function writeLive(tx: Tx, live: LiveDeclaration): Promise<Declared> {
   const wish = live.wish === null ? null : JSON.stringify(live.wish);
-  await affected(
+  const written = await row<Declared>(
     tx,
-    sql`insert into declared_restrictions as d (source, external_id, uid, object_created_at, generation, content_hash, reference_hash,
+    sql`with written as (
+        insert into declared_restrictions as d (source, external_id, uid, object_created_at, generation, content_hash, reference_hash,
           user_id, email_hash, wish, restriction_id, first_enforced_at, sessions_revoked)
         values (${live.source}, ${live.externalId}, ${live.uid}, ${live.createdAt}, ${live.generation}, ${live.contentHash}, ${live.referenceHash},
           ${live.userId}::uuid, decode(${live.emailHash}, 'hex'), ${wish}::jsonb, ${live.restrictionId}::uuid, ${live.firstEnforcedAt},
@@ -141,8 +142,13 @@ export async function writeLive(tx: Tx, live: LiveDeclaration): Promise<void> {
         on conflict (source, external_id, uid) do update set
           generation = excluded.generation, content_hash = excluded.content_hash, reference_hash = excluded.reference_hash,
           user_id = excluded.user_id, email_hash = excluded.email_hash, wish = excluded.wish, restriction_id = excluded.restriction_id,
-          first_enforced_at = excluded.first_enforced_at, sessions_revoked = d.sessions_revoked + excluded.sessions_revoked, updated_at = now()`,
+          first_enforced_at = excluded.first_enforced_at, sessions_revoked = d.sessions_revoked + excluded.sessions_revoked, updated_at = now()
+        returning *)
+        select d.*, r.starts_at, r.expires_at, r.lifted_at, date_trunc('milliseconds', clock_timestamp()) as now
+        from written d left join restrictions r on r.id = d.restriction_id`,
   );
+  if (written === undefined) throw new Error("the declaration was not written");
+  return written;
 }
 
 /** A later version that wishes the same. Line 5 of the lock order. */

@@ -50,23 +50,23 @@ export interface Enacted {
  */
 export async function enact(tx: Tx, made: Enactment): Promise<Enacted> {
   const { replaces } = made;
-  const restriction = await write(tx, made);
   const lifted = replaces === undefined ? undefined : await writeLift(tx, replaces.id, liftOf(made));
-  const standing = await setStatus(tx, made.userId);
+  const [restriction, standing] = await Promise.all([write(tx, made), setStatus(tx, made.userId)]);
   const inForce = restriction.start_announced_at !== null;
   const goesOn = inForce && hasCut(replaces);
-  const sessionsRevoked = await cutOff(tx, restriction, inForce && !goesOn);
   const isOver = lifted !== undefined && hadBegun(lifted) && !inForce;
-  if (isOver) await tellRestored(tx, lifted, standing);
-  await tellRestricted(tx, restriction, standing);
-  await tellWhyImposed(tx, restriction);
-  await recordImposed(tx, restriction, made);
-  if (lifted !== undefined) {
-    await tellWhyLifted(tx, lifted, REPLACED);
-    await recordLifted(tx, lifted, { by: made.by, note: REPLACED, replacedBy: restriction.id });
-  }
-  if (isOver) await noticeOver(tx, lifted, "lifted");
-  if (inForce && !(goesOn && looksTheSame(restriction, replaces))) await noticeImposed(tx, restriction);
+  // Sent together, run in this order.
+  const [sessionsRevoked] = await Promise.all([
+    cutOff(tx, restriction, inForce && !goesOn),
+    isOver ? tellRestored(tx, lifted, standing) : undefined,
+    tellRestricted(tx, restriction, standing),
+    tellWhyImposed(tx, restriction),
+    recordImposed(tx, restriction, made),
+    lifted === undefined ? undefined : tellWhyLifted(tx, lifted, REPLACED),
+    lifted === undefined ? undefined : recordLifted(tx, lifted, { by: made.by, note: REPLACED, replacedBy: restriction.id }),
+    isOver ? noticeOver(tx, lifted, "lifted") : undefined,
+    inForce && !(goesOn && looksTheSame(restriction, replaces)) ? noticeImposed(tx, restriction) : undefined,
+  ]);
   return { restriction, sessionsRevoked };
 }
 
@@ -84,11 +84,13 @@ export interface Withdrawal {
 export async function withdraw(tx: Tx, { restriction, now, by, note }: Withdrawal): Promise<RestrictionRow> {
   const lifted = await writeLift(tx, restriction.id, { lifted_at: now, lifted_by: by.actorId, lift_note: note });
   const standing = await setStatus(tx, restriction.user_id);
-  await announceChange(tx, restriction.user_id);
-  await tellRestored(tx, lifted, standing);
-  await tellWhyLifted(tx, lifted, note);
-  await recordLifted(tx, lifted, { by, note });
-  if (hadBegun(lifted)) await noticeOver(tx, lifted, "lifted");
+  await Promise.all([
+    announceChange(tx, restriction.user_id),
+    tellRestored(tx, lifted, standing),
+    tellWhyLifted(tx, lifted, note),
+    recordLifted(tx, lifted, { by, note }),
+    hadBegun(lifted) ? noticeOver(tx, lifted, "lifted") : undefined,
+  ]);
   return lifted;
 }
 

@@ -5,7 +5,7 @@ import type { Tx } from "#src/db/tx";
 import type { Clock } from "#src/kernel/clock";
 import { newUuid } from "#src/kernel/ids";
 import type { SecurityEvent } from "#src/kernel/log";
-import { conflictWith, endOther, factsOf, liveOf, written, type Applied, type Asked } from "./asked.ts";
+import { conflictWith, endOther, factsOf, liveOf, type Applied, type Asked } from "./asked.ts";
 import { declaredState, firstEnforced, type Declared } from "./declared.rows.ts";
 import { selectRival, writeLive } from "./declared.sql.ts";
 import { enact, type Enacted } from "./enact.ts";
@@ -38,13 +38,13 @@ interface Plan {
 export async function imposeWish(deps: { readonly clock: Clock }, tx: Tx, asked: Asked & Target): Promise<Applied> {
   const { wish, name, subject, seen } = asked;
   refuseStaff(subject, wish.staffAllowed);
-  const rival = await selectRival(tx, subject.id, name);
+  const [rival, now, former] = await Promise.all([selectRival(tx, subject.id, name), databaseNow(tx), formerOf(tx, asked)]);
   if (rival !== undefined) throw conflictWith(rival);
-  const plan = await planWish(tx, asked);
+  const plan = planWish(asked, now, former);
   const told = seen.live === undefined ? [] : await makeRoom(tx, asked, seen.live);
   const { restriction, sessionsRevoked } = await carryOut(deps, tx, { ...asked, plan });
   const enforcedAt = restriction.start_announced_at === null ? null : plan.now;
-  await writeLive(tx, {
+  const declared = await writeLive(tx, {
     ...liveOf(asked, seen.own),
     userId: subject.id,
     restrictionId: restriction.id,
@@ -52,12 +52,15 @@ export async function imposeWish(deps: { readonly clock: Clock }, tx: Tx, asked:
     sessionsRevoked,
   });
   const imposed: SecurityEvent = { kind: "restriction.imposed", userId: subject.id, reason: wish.reason };
-  return { outcome: outcomeOf(plan), declared: await written(tx, asked), told: [...told, imposed] };
+  return { outcome: outcomeOf(plan), declared, told: [...told, imposed] };
 }
 
-async function planWish(tx: Tx, { wish, subject, seen: { own, live } }: Asked & Target): Promise<Plan> {
-  const now = await databaseNow(tx);
-  const former = await imposedBy(tx, own ?? (live?.user_id === subject.id ? live : undefined));
+/** What this declaration, or an older incarnation of it about the same account, imposed. */
+async function formerOf(tx: Tx, { subject, seen: { own, live } }: Target): Promise<RestrictionRow | undefined> {
+  return await imposedBy(tx, own ?? (live?.user_id === subject.id ? live : undefined));
+}
+
+function planWish({ wish, seen: { own } }: Asked & Target, now: Date, former: RestrictionRow | undefined): Plan {
   const replaces = former === undefined || isOverAt(former, now) ? undefined : former;
   const firstEnforcedAt = own === undefined ? null : firstEnforced(own);
   return {

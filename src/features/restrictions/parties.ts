@@ -44,13 +44,12 @@ function mayDecide(actor: UserFacts, subject: UserFacts): boolean {
  */
 export async function lockAccounts(tx: Tx, ids: readonly string[]): Promise<ReadonlyMap<string, UserFacts>> {
   const inOrder = [...new Set(ids)].sort();
-  for (const id of inOrder) await lockSubject(tx, id);
-  const facts = new Map<string, UserFacts>();
-  for (const id of inOrder) {
-    const found = await lockFacts(tx, id);
-    if (found !== undefined) facts.set(id, found);
-  }
-  return facts;
+  // Sent together; a connection runs them in this order.
+  const versions = inOrder.map((id) => lockSubject(tx, id));
+  const accounts = inOrder.map((id) => lockFacts(tx, id));
+  await Promise.all(versions);
+  const found = (await Promise.all(accounts)).flatMap((facts) => facts ?? []);
+  return new Map(found.map((facts) => [facts.id, facts]));
 }
 
 /** @throws Problem `restriction.staff_target` for an admin, and for a moderator unless that is allowed */

@@ -32,8 +32,17 @@ type NewRestriction = Pick<
 >;
 
 /** Line 5 of the lock order. */
-export async function insertRestriction(tx: Tx, restriction: NewRestriction): Promise<RestrictionRow> {
-  return await RestrictionRow.query(tx).insert(restriction).returning("*");
+export async function insertRestriction(tx: Tx, made: NewRestriction): Promise<RestrictionRow> {
+  const inserted = await row<RestrictionRow>(
+    tx,
+    sql`insert into restrictions (id, user_id, kind, capabilities, reason, reason_policy, message, imposed_by, starts_at, expires_at,
+          start_announced_at, created_at)
+        values (${made.id}::uuid, ${made.user_id}::uuid, ${made.kind}, ${made.capabilities}, ${made.reason}, ${made.reason_policy},
+          ${made.message}, ${made.imposed_by}::uuid, ${made.starts_at}, ${made.expires_at}, ${made.start_announced_at}, ${made.created_at})
+        returning *`,
+  );
+  if (inserted === undefined) throw new Error("the restriction was not written");
+  return inserted;
 }
 
 /** The restriction as it is now. Its fields other than `user_id` hold only while the user's row is locked. */

@@ -30,8 +30,10 @@ export type RevocationReason =
  * @returns how many sessions ended
  */
 export async function revokeAll(tx: Tx, userId: string, reason: RevocationReason): Promise<number> {
-  const ended = await markAllRevoked(tx, userId, reason);
-  await insertRevocation(tx, { subject: userId, sessionId: null, reason });
+  const [ended] = await Promise.all([
+    markAllRevoked(tx, userId, reason),
+    insertRevocation(tx, { subject: userId, sessionId: null, reason }),
+  ]);
   return ended;
 }
 
