@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { ConfigError, readConfig } from "./config.ts";
 import type { Setting } from "./cross-checks.ts";
 import { envExample } from "./variables.ts";
@@ -69,7 +70,8 @@ describe("configuration", () => {
 
   it("asks a process only for what it uses", () => {
     const production = { NODE_ENV: "production", DATABASE_URL: "postgres://x/y" };
-    expect(problemsOf(production, "worker")).toEqual({});
+    expect(Object.keys(problemsOf(production, "worker"))).toEqual(["SMTP_URL", "MAIL_FROM"]);
+    expect(problemsOf({ ...production, APP_API_TOKEN: "sixteen letters!" }, "api")).toEqual({});
     expect(problemsOf(production, "migrate")).toEqual({});
     expect(problemsOf({ NODE_ENV: "production" }, "controller")).toEqual({});
   });
@@ -86,5 +88,117 @@ describe("configuration", () => {
     const config = readConfig({ DATABASE_URL: "postgres://user:hunter2@db/x" }, "standalone");
 
     expect(JSON.stringify(config)).not.toContain("hunter2");
+  });
+});
+
+describe("mail, as configured", () => {
+  const smtp = { SMTP_URL: "smtp://app:pass@mail.example.com", MAIL_FROM: "no-reply@example.com" };
+  const production = { NODE_ENV: "production", SIDECAR: "dapr", DATABASE_URL: "postgres://x/y" };
+
+  it("stays in the mailbox on one machine that was told of no server", () => {
+    expect(readConfig({}, "standalone").smtp).toBeUndefined();
+    expect(readConfig({ ...smtp, MAIL_DRIVER: "mailbox" }, "standalone").smtp).toBeUndefined();
+    expect(readConfig({ DATABASE_URL: "postgres://x/y" }, "worker").smtp).toBeUndefined();
+  });
+
+  it.each([
+    ["where SMTP_URL is set", smtp, "standalone"],
+    ["where the driver is named", { ...smtp, MAIL_DRIVER: "smtp" }, "standalone"],
+    ["in production", { ...production, ...smtp }, "worker"],
+  ] as const)("goes to the server %s", (_where, env, setting) => {
+    expect(readConfig(env, setting).smtp).toMatchObject({ host: "mail.example.com", from: { address: "no-reply@example.com" } });
+  });
+
+  it.each([
+    ["SMTP_URL and MAIL_FROM in production", production, "worker", ["SMTP_URL", "MAIL_FROM"]],
+    ["both with the driver smtp", { MAIL_DRIVER: "smtp" }, "standalone", ["SMTP_URL", "MAIL_FROM"]],
+    ["MAIL_FROM with SMTP_URL", { SMTP_URL: smtp.SMTP_URL }, "standalone", ["MAIL_FROM"]],
+    ["SMTP_URL with MAIL_FROM, in production", { ...production, MAIL_FROM: smtp.MAIL_FROM }, "worker", ["SMTP_URL"]],
+    ["another driver in production", { ...production, ...smtp, MAIL_DRIVER: "mailbox" }, "worker", ["MAIL_DRIVER"]],
+    ["all that is lacking at once", { ...production, MAIL_DRIVER: "mailbox" }, "worker", ["MAIL_DRIVER", "SMTP_URL", "MAIL_FROM"]],
+    ["another driver in production, also of who sends none", { ...production, MAIL_DRIVER: "mailbox" }, "migrate", ["MAIL_DRIVER"]],
+    ["nothing of who sends none", { ...production, MAIL_DRIVER: "smtp" }, "migrate", []],
+    ["nothing of who sends none", { NODE_ENV: "production", MAIL_DRIVER: "smtp" }, "controller", []],
+  ] as const)("wants %s", (_what, env, setting, variables) => {
+    expect(Object.keys(problemsOf(env, setting))).toEqual(variables);
+  });
+
+  it.each([
+    ["smtp://app:pass@mail.example.com", { host: "mail.example.com", port: 587, tls: "starttls" }, "app", "pass"],
+    ["smtps://app:pass@mail.example.com/", { host: "mail.example.com", port: 465, tls: "implicit" }, "app", "pass"],
+    ["smtps://app:pass@mail.example.com:587", { port: 587, tls: "implicit" }, "app", "pass"],
+    ["smtp://a%40b:p%3A%2F%23%25%C3%BC@Mail.Example.com:2525", { host: "mail.example.com", port: 2525 }, "a@b", "p:/#%ü"],
+    ["smtp://app:pass@localhost:1025?tls=off", { host: "localhost", port: 1025, tls: "off" }, "app", "pass"],
+    ["smtp://app:pass@[::1]:1025?tls=off", { host: "::1", tls: "off" }, "app", "pass"],
+    ["smtp://app:pass@127.0.0.1?tls=off", { host: "127.0.0.1", tls: "off" }, "app", "pass"],
+    ["smtp://mail:1025?tls=off", { host: "mail", port: 1025, tls: "off", login: undefined }, undefined, undefined],
+    ["smtp://relay.example.com", { tls: "starttls", login: undefined }, undefined, undefined],
+  ])("reads %s", (SMTP_URL, server, user, password) => {
+    const read = readConfig({ ...smtp, SMTP_URL }, "standalone").smtp;
+    expect(read).toMatchObject(server);
+    expect([read?.login?.user, read?.login?.password.reveal()]).toEqual([user, password]);
+  });
+
+  it.each([
+    ["http://mail.example.com", "a URL like smtp://"],
+    ["mail.example.com:587", "a URL like smtp://"],
+    ["smtp://", "a URL like smtp://"],
+    ["smtp://app:hunter2@mail.example.com:99999", "a URL like smtp://"],
+    ["smtp://app:hunter2@mail.example.com:0", "a URL with a port"],
+    ["smtp://app:hunter2@mail.example.com?tls=of", "without options but ?tls=off"],
+    ["smtp://app:hunter2@mail.example.com?pool=true", "without options but ?tls=off"],
+    ["smtps://localhost?tls=off", "smtps:// is TLS"],
+    ["smtp://app:hunter2@mail.example.com?tls=off", "without user and password where it says ?tls=off"],
+    ["smtp://app:hunter2@localhost.example.com?tls=off", "without user and password where it says ?tls=off"],
+    ["smtp://app:hunter2@127.0.0.1.example.com?tls=off", "without user and password where it says ?tls=off"],
+    ["smtp://app@mail.example.com", "both user and password"],
+    ["smtp://:hunter2@mail.example.com", "both user and password"],
+    ["smtp://app:hunter2%@mail.example.com", "percent-encoded"],
+    ["smtp://app%0d%0a:hunter2@mail.example.com", "percent-encoded"],
+    ["smtp://app:hunter2#@mail.example.com", "a URL like smtp://"],
+    ["smtp://app:hunter2@mail.example.com/inbox", "ends with host and port"],
+  ])("says what is wrong about %s, without the password", (SMTP_URL, message) => {
+    const problems = problemsOf({ ...smtp, SMTP_URL });
+    expect(problems["SMTP_URL"]).toContain(message);
+    expect(problems["SMTP_URL"]).not.toContain("hunter2");
+  });
+
+  it.each([
+    ["no-reply@example.com", { name: undefined, address: "no-reply@example.com" }],
+    ["Us <no-reply@example.com>", { name: "Us", address: "no-reply@example.com" }],
+    [' "Us, and others" <no-reply@example.com> ', { name: "Us, and others", address: "no-reply@example.com" }],
+    ["<no-reply@example.com>", { name: undefined, address: "no-reply@example.com" }],
+    ["Üs <no-reply@example.com>", { name: "Üs", address: "no-reply@example.com" }],
+  ])("is from %s", (MAIL_FROM, from) => {
+    expect(readConfig({ ...smtp, MAIL_FROM }, "standalone").smtp?.from).toEqual(from);
+  });
+
+  it.each([
+    "us",
+    "us@",
+    "a@example.com, b@example.com",
+    "Us <a@example.com",
+    "Us <us>",
+    "U\r\ns <a@example.com>",
+    "a@example.com\r\nBcc: b@c.de",
+  ])("is not from %j", (MAIL_FROM) => {
+    expect(problemsOf({ ...smtp, MAIL_FROM })).toEqual({
+      MAIL_FROM: "must be: an address like no-reply@example.com or Name <no-reply@example.com>",
+    });
+  });
+
+  it("shows no password", () => {
+    const config = readConfig({ ...smtp, SMTP_URL: "smtp://app:hunter2@mail.example.com" }, "standalone");
+    expect(JSON.stringify(config)).not.toContain("hunter2");
+    expect(inspect(config, { depth: 9 })).not.toContain("hunter2");
+  });
+
+  it("is named with its flaw beside all others", () => {
+    expect(Object.keys(problemsOf({ PORT: "http", MAIL_DRIVER: "post", SMTP_URL: "x", MAIL_FROM: "x" })).sort()).toEqual([
+      "MAIL_DRIVER",
+      "MAIL_FROM",
+      "PORT",
+      "SMTP_URL",
+    ]);
   });
 });

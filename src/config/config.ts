@@ -2,7 +2,8 @@
 
 import { hostname } from "node:os";
 import { Secret } from "#src/kernel/secret";
-import { crossChecks, sidecarOf, type ConfigProblem, type Setting } from "./cross-checks.ts";
+import { crossChecks, mailDriverOf, sidecarOf, type ConfigProblem, type Setting } from "./cross-checks.ts";
+import type { MailSender, SmtpServer } from "./mail-variables.ts";
 import { variables, type SAMPLERS, type Variables } from "./variables.ts";
 
 /** What a process needs to know before it starts. Times carry their unit in the name. */
@@ -28,6 +29,8 @@ export interface Config {
   /** The listener that daprd reaches us at, on loopback. */
   readonly sidecarPort: number;
   readonly dapr: DaprConfig;
+  /** Undefined where mail stays in the development mailbox, and in processes that send none. */
+  readonly smtp: SmtpConfig | undefined;
   readonly registration: "open";
   readonly bootstrapAdmin: { readonly username: string; readonly email: string; readonly password: Secret<string> } | undefined;
   readonly refreshReuseGraceSeconds: number;
@@ -53,6 +56,11 @@ export interface DaprConfig {
   readonly pubsub: string | undefined;
   /** Where apps must be that may call us, as their sidecars prove; undefined: anywhere. */
   readonly callerNamespace: string | undefined;
+}
+
+/** Where mail goes and whom it is from. */
+export interface SmtpConfig extends SmtpServer {
+  readonly from: MailSender;
 }
 
 /** What the controller is told about its place. */
@@ -120,6 +128,7 @@ function assemble(env: Variables, setting: Setting): Config {
     redisUrl: secret(env.REDIS_URL),
     sidecar: sidecarOf(env),
     dapr: daprConfig(env),
+    smtp: smtpConfig(env),
     registration: "open",
     bootstrapAdmin: bootstrapAdmin(env),
     refreshReuseGraceSeconds: env.REFRESH_REUSE_GRACE_SECONDS,
@@ -165,6 +174,11 @@ function daprConfig(env: Variables): DaprConfig {
     pubsub: env.DAPR_PUBSUB,
     callerNamespace: env.POD_NAMESPACE,
   };
+}
+
+function smtpConfig(env: Variables): SmtpConfig | undefined {
+  if (mailDriverOf(env) !== "smtp" || env.SMTP_URL === undefined || env.MAIL_FROM === undefined) return undefined;
+  return { ...env.SMTP_URL, from: env.MAIL_FROM };
 }
 
 function tracingConfig(env: Variables): TracingConfig | undefined {

@@ -13,7 +13,13 @@ export interface ConfigProblem {
 
 /** Every problem that shows only in what stands beside it, or in which process this is. */
 export function crossChecks(env: Variables, setting: Setting): ConfigProblem[] {
-  return [...productionChecks(env, setting), ...neededBy(env, setting), ...togetherChecks(env), ...originChecks(env)];
+  return [
+    ...productionChecks(env, setting),
+    ...neededBy(env, setting),
+    ...mailChecks(env, setting),
+    ...togetherChecks(env),
+    ...originChecks(env),
+  ];
 }
 
 function productionChecks(env: Variables, setting: Setting): ConfigProblem[] {
@@ -22,6 +28,8 @@ function productionChecks(env: Variables, setting: Setting): ConfigProblem[] {
   if (env.RATE_LIMITS === "off") problems.push({ variable: "RATE_LIMITS", message: "must be on under NODE_ENV=production" });
   if (setting !== "migrate" && sidecarOf(env) === "local")
     problems.push({ variable: "SIDECAR", message: "must be dapr under NODE_ENV=production: the in-process one is for one machine" });
+  if (env.MAIL_DRIVER === "mailbox")
+    problems.push({ variable: "MAIL_DRIVER", message: "must be smtp under NODE_ENV=production: what is in the mailbox reaches nobody" });
   return problems;
 }
 
@@ -34,6 +42,19 @@ function neededBy(env: Variables, setting: Setting): ConfigProblem[] {
   const takesEvents = sidecarOf(env) === "dapr" && (setting === "api" || setting === "standalone");
   if (takesEvents && env.APP_API_TOKEN === undefined)
     problems.push({ variable: "APP_API_TOKEN", message: "must be set with SIDECAR=dapr: it is how daprd proves itself" });
+  return problems;
+}
+
+/** Whoever runs jobs sends mail. */
+function mailChecks(env: Variables, setting: Setting): ConfigProblem[] {
+  const sends = setting === "worker" || setting === "standalone";
+  // Under production a mailbox is refused: what it is to be replaced by is told at once.
+  if (!sends || (mailDriverOf(env) !== "smtp" && env.NODE_ENV !== "production")) return [];
+  const problems: ConfigProblem[] = [];
+  if (env.SMTP_URL === undefined)
+    problems.push({ variable: "SMTP_URL", message: "must be set to send mail: a URL like smtp://user:password@host:587" });
+  if (env.MAIL_FROM === undefined)
+    problems.push({ variable: "MAIL_FROM", message: "must be set to send mail: an address like no-reply@example.com" });
   return problems;
 }
 
@@ -58,4 +79,10 @@ function originChecks(env: Variables): ConfigProblem[] {
 export function sidecarOf(env: Variables): "dapr" | "local" {
   if (env.SIDECAR !== undefined) return env.SIDECAR;
   return env.NODE_ENV === "production" || env.DAPR_HTTP_PORT !== undefined ? "dapr" : "local";
+}
+
+/** The mailbox is for one machine that was told of no mail server. */
+export function mailDriverOf(env: Variables): "smtp" | "mailbox" {
+  if (env.MAIL_DRIVER !== undefined) return env.MAIL_DRIVER;
+  return env.NODE_ENV === "production" || env.SMTP_URL !== undefined ? "smtp" : "mailbox";
 }

@@ -1,6 +1,7 @@
 /** Every variable: what it may be, what it means, and what it is when it is not set. */
 
 import { z } from "zod";
+import { mailFrom, smtpUrl } from "./mail-variables.ts";
 
 /** OTEL_TRACES_SAMPLER, as the specification names them; the parent based ones keep a caller's decision. */
 export const SAMPLERS = [
@@ -76,6 +77,18 @@ export const variables = z.object({
     .regex(/^[a-z][a-z0-9-]*$/, "a component's name")
     .optional()
     .describe("One pub/sub component for everything; unset: `pubsub` and one per subscribed topic"),
+  MAIL_DRIVER: z
+    .enum(["smtp", "mailbox"], { error: "smtp or mailbox" })
+    .optional()
+    .describe(
+      "`smtp`: mail by SMTP_URL; `mailbox`: kept in a table and read at /mailbox, never in production. Unset: smtp in production and where SMTP_URL is set",
+    ),
+  SMTP_URL: smtpUrl
+    .optional()
+    .describe(
+      "smtp://user:password@host:587 (STARTTLS, or nothing is sent) or smtps://user:password@host:465; user and password percent-encoded or left out. smtp://host:port?tls=off is plain text: with a password to this machine only. For worker and npm start",
+    ),
+  MAIL_FROM: mailFrom.optional().describe("Whom mail is from: no-reply@example.com or Name <no-reply@example.com>; needed with smtp"),
   REGISTRATION: z.enum(["open"], { error: "open" }).default("open").describe("`open`: tokens at once, 409 for a taken name or address"),
   BOOTSTRAP_ADMIN_USERNAME: z.string().optional().describe("First admin, made by migrate or npm start while there is none"),
   BOOTSTRAP_ADMIN_EMAIL: z.email("an e-mail address").optional().describe("Its address"),
@@ -134,7 +147,8 @@ export const variables = z.object({
 export function envExample(): string {
   const lines = Object.entries(variables.shape).flatMap(([name, field]) => {
     const byDefault = field.safeParse(undefined).data;
-    const shown = Array.isArray(byDefault) ? byDefault.join(",") : String(byDefault ?? "");
+    // What is parsed into parts has no default.
+    const shown = Array.isArray(byDefault) ? byDefault.join(",") : typeof byDefault === "object" ? "" : String(byDefault ?? "");
     return [`# ${field.description ?? ""}`, `# ${name}=${shown}`, ""];
   });
   return ["# Copy to .env of your own tooling; an empty value counts as unset.", "", ...lines].join("\n");

@@ -18,6 +18,11 @@ export interface Job<Deps> {
   ) => Promise<void>;
 }
 
+/** Thrown by a handler: no further try can help and nobody has to look. The row is done, with this as its `last_error`. */
+export class JobEnded extends Error {
+  override readonly name = "JobEnded";
+}
+
 /** Work that comes round: a sweep. Runs in one process at a time; missing rounds are not made up for. */
 export interface Sweep<Deps> {
   readonly name: string;

@@ -56,12 +56,12 @@ export async function claimJobs(on: Db | Tx, kinds: ReadonlyMap<string, number>,
   );
 }
 
-/** @returns false when the claim is not ours any more */
-export async function markJobDone(db: Db, claim: Claim): Promise<boolean> {
+/** @param reason why it ended without having succeeded @returns false when the claim is not ours any more */
+export async function markJobDone(db: Db, claim: Claim, reason: string | null = null): Promise<boolean> {
   return (
     (await affected(
       db,
-      sql`update jobs set state = 'done', finished_at = now(), last_error = null
+      sql`update jobs set state = 'done', finished_at = now(), last_error = ${reason}
           where id = ${claim.id}::uuid and fence = ${claim.fence} and state = 'waiting'`,
     )) === 1
   );

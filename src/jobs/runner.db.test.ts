@@ -7,7 +7,7 @@ import { silentLog } from "#src/kernel/log";
 import { cloneDatabase } from "../../test/kit/database.ts";
 import { until } from "../../test/kit/until.ts";
 import { enqueue, type EnqueueOptions, type JobKind } from "./enqueue.ts";
-import { job, type Job, type Sweep } from "./job.ts";
+import { job, JobEnded, type Job, type Sweep } from "./job.ts";
 import { claimJobs, isAnyJobDue, jobFigures } from "./jobs.sql.ts";
 import { createJobRunner, type JobRunner, type JobRunnerOptions } from "./runner.ts";
 import { jobSweep } from "./sweeps.ts";
@@ -153,6 +153,24 @@ describe("the job runner", () => {
     expect(await jobRow(opened.db)).toEqual({ state: "dead", attempts: 3, last_error: "Error: never" });
     expect(await jobFigures(opened.db)).toEqual({ overdue: 0, oldestOverdueSeconds: 0, dead: 1 });
     expect(await isAnyJobDue(opened.db, ["test.count"])).toBe(false);
+  });
+
+  it("does not try again what ended without success, and keeps why", async () => {
+    await using opened = await open();
+    const attempts: number[] = [];
+    const runner = opened.run({
+      jobs: [
+        counting((_n, _signal, { attempt }) => {
+          attempts.push(attempt);
+          return Promise.reject(new JobEnded("nobody is there"));
+        }),
+      ],
+    });
+    await opened.ask(1);
+    await until(() => runner.figures().done === 1);
+    expect(attempts).toEqual([1]);
+    expect(await jobRow(opened.db)).toEqual({ state: "done", attempts: 1, last_error: "JobEnded: nobody is there" });
+    expect(await jobFigures(opened.db)).toMatchObject({ dead: 0 });
   });
 
   it("gives up a job whose stored payload does not parse any more", async () => {

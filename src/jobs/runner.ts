@@ -5,7 +5,7 @@ import { backoffMs } from "#src/kernel/backoff";
 import type { Log } from "#src/kernel/log";
 import { withRemoteTrace } from "#src/kernel/trace";
 import { createWakeup } from "#src/kernel/wakeup";
-import type { Job, Sweep } from "./job.ts";
+import { JobEnded, type Job, type Sweep } from "./job.ts";
 import { claimJobs, isAnyJobDue, markJobDone, markJobFailed, releaseJob, type ClaimedJob } from "./jobs.sql.ts";
 import { runSweeps } from "./sweeps.ts";
 import { describeError, withTimeout } from "./attempt.ts";
@@ -161,10 +161,18 @@ class Runner<Deps> implements JobRunner {
       );
     } catch (error) {
       if (this.#cutting.signal.aborted) return await releaseJob(db, claim);
+      if (error instanceof JobEnded) {
+        log.warn({ error, kind: claim.kind, jobId: claim.id, attempt: claim.attempt }, "a job ended without success");
+        return await this.#done(claim, describeError(error));
+      }
       log.warn({ error, kind: claim.kind, jobId: claim.id, attempt: claim.attempt }, "a job failed");
       return await this.#failed(job, claim, error);
     }
-    if (await markJobDone(db, claim)) this.#counts.done += 1;
+    await this.#done(claim);
+  }
+
+  async #done(claim: ClaimedJob, reason?: string): Promise<void> {
+    if (await markJobDone(this.#options.db, claim, reason)) this.#counts.done += 1;
     else this.#counts.fenced += 1;
   }
 

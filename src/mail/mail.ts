@@ -13,7 +13,15 @@ export interface MailMessage {
   readonly html: string;
 }
 
-/** Where mail goes. `send` resolves when the message is safely handed over, and may be called again with the same message. */
+/**
+ * Where mail goes. `send` resolves when the message is safely handed over, and may be called again with the same message.
+ * It throws MailRefused when no further try can help, and any other error when one may.
+ */
 export interface Mail {
   readonly send: (message: MailMessage) => Promise<void>;
+}
+
+/** This message will never be taken: there is no such mailbox, or it is no message. Says why, without the address. */
+export class MailRefused extends Error {
+  override readonly name = "MailRefused";
 }

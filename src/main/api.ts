@@ -8,7 +8,7 @@ await runProcess({
   name: "api",
   setting: "api",
   start: async (config, log, leaving) => {
-    const core = openCore(config, log, urlsOf(config));
+    const core = await openCore(config, log, urlsOf(config));
     const api = await startApi(core, { relaysHere: config.sidecar === "local", leaving });
     log.info({ address: config.bindAddress, port: api.port }, "api is ready");
     return {

@@ -3,6 +3,7 @@
 import { row, sql } from "#src/db/sql";
 import { outboxFigures } from "#src/events/outbox.sql";
 import type { Check, CheckResult } from "#src/http/health-board";
+import type { SmtpMail } from "#src/mail/smtp";
 import type { Realtime } from "#src/realtime/realtime";
 import type { CoreDeps } from "./deps.ts";
 import type { SessionGuard } from "./guard.ts";
@@ -41,6 +42,30 @@ export function coreChecks(core: CoreDeps): Check[] {
       },
     },
   ];
+}
+
+/** Mail by how its last try went: no connection for a probe. Late mail is no outage, what it tells is in the app. */
+export function mailCheck({ clock }: Pick<CoreDeps, "clock">, smtp: Pick<SmtpMail, "trouble">): Check {
+  return {
+    name: "mail",
+    check: () => {
+      const trouble = smtp.trouble();
+      if (trouble === undefined) return Promise.resolve({ state: "up", latencyMs: 0 });
+      const seconds = Math.round((clock.monotonicMs() - trouble.sinceMonotonicMs) / 1000);
+      return Promise.resolve({ state: "degraded", latencyMs: 0, detail: `${trouble.summary}, failing for ${seconds} s` });
+    },
+  };
+}
+
+/** What this process has sent. */
+export function registerMailFigures({ clock, metrics }: CoreDeps, smtp: SmtpMail): void {
+  metrics.gauge("mail_taken", "Mails the server took since the start", () => smtp.figures().taken);
+  metrics.gauge("mail_refused", "Mails refused for good since the start", () => smtp.figures().refused);
+  metrics.gauge("mail_failed", "Tries to send since the start that failed and may be repeated", () => smtp.figures().failed);
+  metrics.gauge("mail_failing_seconds", "Since when every try to send failed; 0 while mail is taken", () => {
+    const since = smtp.trouble()?.sinceMonotonicMs;
+    return since === undefined ? 0 : (clock.monotonicMs() - since) / 1000;
+  });
 }
 
 /** The checks of an API process. Redis is there only when it is configured. */

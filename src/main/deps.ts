@@ -12,8 +12,8 @@ import { delay, systemClock, type Clock } from "#src/kernel/clock";
 import type { Attempts } from "#src/kernel/actor";
 import type { Log } from "#src/kernel/log";
 import type { Secret } from "#src/kernel/secret";
-import { openMailbox } from "#src/mail/mailbox";
 import type { Mail } from "#src/mail/mail";
+import { openSmtp, type SmtpMail } from "#src/mail/smtp";
 import type { Realtime } from "#src/realtime/realtime";
 import type { Pushes } from "#src/realtime/socket-event";
 import { createAttempts } from "#src/sidecar/attempts";
@@ -39,6 +39,8 @@ export interface CoreDeps extends AsyncDisposable {
 /** What the worker's jobs and sweeps may ask for. */
 export interface WorkerDeps extends CoreDeps {
   readonly mail: Mail;
+  /** The same, where it goes to a mail server. */
+  readonly smtp: SmtpMail | undefined;
 }
 
 /** What routes, fields, socket events and consumers may ask for. */
@@ -72,7 +74,7 @@ export function urlsOf(config: Config): DatabaseUrls {
 }
 
 /** Opens what every process has; dispose of it last. */
-export function openCore(config: Config, log: Log, urls: DatabaseUrls): CoreDeps {
+export async function openCore(config: Config, log: Log, urls: DatabaseUrls): Promise<CoreDeps> {
   const metrics = new Metrics(systemClock);
   const db = openDb({
     url: urls.databaseUrl,
@@ -82,7 +84,7 @@ export function openCore(config: Config, log: Log, urls: DatabaseUrls): CoreDeps
     onQuery: metrics.query,
   });
   metrics.observePool(() => poolFigures(db));
-  const sidecar = openSidecar({ config, clock: systemClock, log, db });
+  const sidecar = await openSidecar({ config, clock: systemClock, log, db });
   return {
     ...urls,
     config,
@@ -101,9 +103,17 @@ export function openCore(config: Config, log: Log, urls: DatabaseUrls): CoreDeps
   };
 }
 
-/** What the worker adds. @throws Error under NODE_ENV=production: there is no mail driver for it yet */
-export function workerDeps(core: CoreDeps): WorkerDeps {
-  return { ...core, mail: openMailbox(core) };
+/** What the worker adds. No connection is opened yet. */
+export async function workerDeps(core: CoreDeps): Promise<WorkerDeps> {
+  const { config, clock } = core;
+  const smtp = config.smtp === undefined ? undefined : openSmtp({ ...config.smtp, clock });
+  return { ...core, mail: smtp ?? (await developmentMailbox(core)), smtp };
+}
+
+/** Loaded here only: what is for one machine is not in the image. */
+async function developmentMailbox(core: CoreDeps): Promise<Mail> {
+  const { openMailbox } = await import("#src/mail/mailbox");
+  return openMailbox(core);
 }
 
 /** What identity needs before it can serve: keys from the secret store, the hashing threads, the budgets. */

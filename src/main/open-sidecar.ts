@@ -6,7 +6,6 @@ import type { Db } from "#src/db/pool";
 import type { Clock } from "#src/kernel/clock";
 import type { Log } from "#src/kernel/log";
 import { createDaprSidecar, type DaprSidecar } from "#src/sidecar/dapr/dapr-sidecar";
-import { createLocalSidecar } from "#src/sidecar/local/local-sidecar";
 import type { Sidecar } from "#src/sidecar/port";
 
 interface Needs {
@@ -25,11 +24,13 @@ export interface OpenSidecar {
 }
 
 /** Makes the adapter that the configuration names. daprd need not be there yet. */
-export function openSidecar({ config, clock, log, db }: Needs): OpenSidecar {
+export async function openSidecar({ config, clock, log, db }: Needs): Promise<OpenSidecar> {
   if (config.sidecar === "dapr") {
     const dapr = createDaprSidecar({ ...config.dapr, clock });
     return { sidecar: dapr, dapr, close: dapr.close };
   }
+  // Here only: what is for one machine is not in the image.
+  const { createLocalSidecar } = await import("#src/sidecar/local/local-sidecar");
   const { production, dataDir } = config;
   const local = createLocalSidecar({ db, log, production, dataDir, environment });
   return { sidecar: local, dapr: undefined, close: local.close };

@@ -15,7 +15,6 @@ import { createServer, type DrainableServer } from "#src/http/server";
 import { startingListener } from "#src/http/starting";
 import { createThrottle, type CountingThrottle } from "#src/http/throttle";
 import type { Client } from "#src/kernel/actor";
-import { mailboxPage } from "#src/mail/mailbox-page";
 import { createRealtime, type Realtime } from "#src/realtime/realtime";
 import { kitEvents } from "#src/realtime/token-refresh";
 import { serverEvents, type Pushes } from "#src/realtime/socket-event";
@@ -65,7 +64,7 @@ export async function startApi(core: CoreDeps, options: ServeOptions): Promise<R
   const parts: Parts = { core, deps, identity, guard, throttle, realtime: late.get };
   const graphql = await openGraphql(parts);
   let couldServe = false;
-  const app = openApp(parts, { graphql, http, isStarted: () => (couldServe ||= guard.feed.isFresh()) });
+  const app = await openApp(parts, { graphql, http, isStarted: () => (couldServe ||= guard.feed.isFresh()) });
   const realtime = openRealtime(parts, http);
   late.set(realtime);
   guard.cutBy(realtime);
@@ -162,10 +161,10 @@ async function openGraphql({ core, deps, guard, throttle }: Parts): Promise<Grap
   });
 }
 
-function openApp(
+async function openApp(
   parts: Parts,
   rest: { readonly graphql: Graphql; readonly http: DrainableServer; readonly isStarted: () => boolean },
-): PublicApp {
+): Promise<PublicApp> {
   const { core, deps, guard, throttle, identity } = parts;
   const { config, clock, log, metrics } = core;
   const health = healthRoutes({
@@ -189,14 +188,16 @@ function openApp(
     log,
     metrics,
     version,
-    mounts: mounts(core, rest.graphql),
+    mounts: await mounts(core, rest.graphql),
     asyncApi: asyncApi(core),
   });
 }
 
-function mounts(core: CoreDeps, graphql: Graphql): Mount[] {
+async function mounts(core: CoreDeps, graphql: Graphql): Promise<Mount[]> {
   const open: Mount = { path: "/graphql", methods: ["GET", "POST"], middleware: graphql.middleware };
   if (core.config.production) return [open];
+  // Here only: what is for one machine is not in the image.
+  const { mailboxPage } = await import("#src/mail/mailbox-page");
   const mailbox = mailboxPage(core);
   return [
     open,

@@ -26,7 +26,7 @@ async function startStandalone(config: Config, log: Log, leaving: AbortSignal): 
     const { applied } = await migrate({ databaseUrl: urls.directUrl, log });
     if (applied.length > 0) say(`  database    ${applied.length} migrations applied`);
     const madeKeys = await ensureSigningKeys(config);
-    core = openCore(config, log, urls);
+    core = await openCore(config, log, urls);
     // The in-process sidecar reads the same file; daprd beside one machine need not have a secret store.
     const ownKeys = config.sidecar === "dapr" ? { ownKeys: madeKeys } : {};
     return await serveAll(core, { postgres, leaving, ...ownKeys });
@@ -43,7 +43,7 @@ async function serveAll(
 ): Promise<Running> {
   const admin = await firstAdmin(core);
   const api = await startApi(core, { relaysHere: true, ...keys });
-  const work = startWork(core);
+  const work = await startWork(core);
   welcome(core, api.port, admin);
   return {
     stop: async (signal) => {
@@ -101,7 +101,7 @@ function welcome(core: CoreDeps, port: number, admin: FirstAdmin | undefined): v
     `  documents   ${base}/docs`,
     `  GraphQL     ${base}/graphql`,
     `  Socket.IO   ${base}/socket.io`,
-    `  mailbox     ${base}/mailbox`,
+    ...(core.config.smtp === undefined ? [`  mailbox     ${base}/mailbox`] : []),
     `  health      ${base}/health/services`,
   ];
   if (admin !== undefined) {

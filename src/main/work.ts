@@ -3,6 +3,8 @@
 import { eventSweeps } from "#src/events/retention";
 import { createJobRunner } from "#src/jobs/runner";
 import { jobFigures } from "#src/jobs/jobs.sql";
+import type { Check } from "#src/http/health-board";
+import { mailCheck, registerMailFigures } from "./checks.ts";
 import { jobSweep } from "#src/jobs/sweeps";
 import { features } from "./features.ts";
 import { workerDeps, type CoreDeps } from "./deps.ts";
@@ -12,9 +14,14 @@ export interface Running {
   readonly stop: (signal: AbortSignal) => Promise<void>;
 }
 
+/** The worker's part of a process, running. */
+export interface RunningWork extends Running {
+  readonly checks: readonly Check[];
+}
+
 /** Starts the worker's part of a process. */
-export function startWork(core: CoreDeps): Running {
-  const deps = workerDeps(core);
+export async function startWork(core: CoreDeps): Promise<RunningWork> {
+  const deps = await workerDeps(core);
   const runner = createJobRunner({
     db: core.db,
     log: core.log,
@@ -23,6 +30,13 @@ export function startWork(core: CoreDeps): Running {
     sweeps: [...features.flatMap((feature) => feature.sweeps ?? []), ...eventSweeps, jobSweep],
   });
   core.metrics.gauge("jobs_dead", "Jobs given up on; someone must look", async () => (await jobFigures(core.db)).dead);
+  if (deps.smtp !== undefined) registerMailFigures(core, deps.smtp);
   runner.start();
-  return { stop: (signal) => runner.stop(signal) };
+  return {
+    checks: deps.smtp === undefined ? [] : [mailCheck(core, deps.smtp)],
+    stop: async (signal) => {
+      await runner.stop(signal);
+      deps.smtp?.close();
+    },
+  };
 }

@@ -12,11 +12,11 @@ await runProcess({
   name: "worker",
   setting: "worker",
   start: async (config, log) => {
-    const core = openCore(config, log, urlsOf(config));
+    const core = await openCore(config, log, urlsOf(config));
     // The in-process sidecar delivers in its own process only: there the API relays.
     const outflow = config.sidecar === "dapr" ? startOutflow(core) : undefined;
-    const work = startWork(core);
-    const health = await openHealthDoor(core, { checks: coreChecks(core) });
+    const work = await startWork(core);
+    const health = await openHealthDoor(core, { checks: [...coreChecks(core), ...work.checks] });
     const door = await openSidecarDoor(core, []);
     log.info({}, "worker is ready");
     return {

@@ -36,11 +36,13 @@ export async function productionResources(secretsFile: string): Promise<DaprReso
 
 /** For a neighbour that subscribes to `users.v1`, as it would copy them. */
 export async function neighbourResources(appId: string, secretsFile: string): Promise<DaprResources> {
+  return { "secrets.yaml": secretStore(secretsFile), "subscription.yaml": await neighbourSubscription(appId) };
+}
+
+/** The same without a secret store. */
+export async function neighbourSubscription(appId: string): Promise<string> {
   const subscription = await shipped("neighbour", "subscription.yaml");
-  return {
-    "secrets.yaml": secretStore(secretsFile),
-    "subscription.yaml": subscription.replaceAll(/\bneighbour\b(?!-broker)/g, appId),
-  };
+  return subscription.replaceAll(/\bneighbour\b(?!-broker)/g, appId);
 }
 
 interface Definitions {

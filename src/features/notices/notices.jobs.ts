@@ -1,8 +1,8 @@
 /** The durable job behind mail: at least once, with a Message-ID that stays the same. */
 
 import type { Db } from "#src/db/pool";
-import { job } from "#src/jobs/job";
-import type { Mail } from "#src/mail/mail";
+import { job, JobEnded } from "#src/jobs/job";
+import { MailRefused, type Mail } from "#src/mail/mail";
 import { noticeMailJob } from "./add-notice.ts";
 import { mailNotice } from "./mail-notice.ts";
 
@@ -17,7 +17,12 @@ export const noticesJobs = [
     summary: "Mails a notice to the user it is for",
     maxAttempts: 20,
     handle: async (deps: Needs, payload, _signal, { id }) => {
-      await mailNotice(deps, { noticeId: payload.noticeId, messageId: id });
+      try {
+        await mailNotice(deps, { noticeId: payload.noticeId, messageId: id });
+      } catch (error) {
+        // The notice is in the app too.
+        throw error instanceof MailRefused ? new JobEnded(error.message) : error;
+      }
     },
   }),
 ];

@@ -62,8 +62,7 @@ export async function enact(tx: Tx, made: Enactment): Promise<Enacted> {
     tellRestricted(tx, restriction, standing),
     tellWhyImposed(tx, restriction),
     recordImposed(tx, restriction, made),
-    lifted === undefined ? undefined : tellWhyLifted(tx, lifted, REPLACED),
-    lifted === undefined ? undefined : recordLifted(tx, lifted, { by: made.by, note: REPLACED, replacedBy: restriction.id }),
+    lifted === undefined ? undefined : recordReplaced(tx, lifted, { by: made.by, note: REPLACED, replacedBy: restriction.id }),
     isOver ? noticeOver(tx, lifted, "lifted") : undefined,
     inForce && !(goesOn && looksTheSame(restriction, replaces)) ? noticeImposed(tx, restriction) : undefined,
   ]);
@@ -160,6 +159,10 @@ interface LiftRecord {
   readonly by: Decider;
   readonly note: string;
   readonly replacedBy?: string;
+}
+
+async function recordReplaced(tx: Tx, replaced: RestrictionRow, record: LiftRecord): Promise<void> {
+  await Promise.all([tellWhyLifted(tx, replaced, record.note), recordLifted(tx, replaced, record)]);
 }
 
 async function recordLifted(tx: Tx, restriction: RestrictionRow, { by, note, replacedBy }: LiftRecord): Promise<void> {
