@@ -20,6 +20,7 @@ export default {
     rule("the-sidecar-stays-behind-its-port", { path: "^src/", pathNot: "^src/(sidecar/(local|dapr)|main)/" }, { path: "^src/sidecar/(local|dapr)/" }),
     rule("otel-stays-in-telemetry", { path: "^src/", pathNot: "^src/telemetry/" }, { path: "node_modules/@opentelemetry/" }),
     rule("kubernetes-stays-in-the-controller", { path: "^src/", pathNot: "^src/controller/" }, { path: "node_modules/@kubernetes/" }),
+    rule("smtp-stays-in-mail", { path: "^src/", pathNot: "^src/mail/" }, { path: "node_modules/nodemailer/" }),
     rule("product-needs-no-test", { path: "^src/"}, { path: "^(test|bench|scripts)/" }),
   ],
   options: {

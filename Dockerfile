@@ -2,6 +2,13 @@
 # One image, one entry file a process: node --conditions=built dist/main/<api|worker|controller|migrate>.js
 ARG NODE_IMAGE=node:24-bookworm-slim
 
+# What runs, without what only developers read. Made anew only when package-lock.json changes, like the next but one layer.
+FROM ${NODE_IMAGE} AS modules
+WORKDIR /modules
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error \
+ && find node_modules -type f \( -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.map' \) -delete
+
 FROM ${NODE_IMAGE} AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
@@ -10,20 +17,11 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY scripts/build.ts scripts/
 COPY src src
 RUN node scripts/build.ts
-# What runs: nothing of the above that is for development.
-RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
 
 FROM ${NODE_IMAGE}
-ARG VERSION=0.0.0
-ARG REVISION=unknown
-LABEL org.opencontainers.image.title="user-service" \
-      org.opencontainers.image.description="Accounts, sessions, profiles, follows, presence and moderation" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
 ENV NODE_ENV=production
 WORKDIR /app
-COPY --from=build /build/node_modules node_modules
+COPY --from=modules /modules/node_modules node_modules
 COPY --from=build /build/dist dist
 COPY migrations migrations
 COPY package.json LICENSE ./
@@ -31,3 +29,10 @@ COPY package.json LICENSE ./
 USER 1000:1000
 EXPOSE 3002
 CMD ["node", "--conditions=built", "dist/main/api.js"]
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="user-service" \
+      org.opencontainers.image.description="Accounts, sessions, profiles, follows, presence and moderation" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"

@@ -3,34 +3,39 @@
 import { readdir } from "node:fs/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import knexModule, { type Knex } from "knex";
-import pg from "pg";
-import { delay } from "#src/kernel/clock";
+import type pg from "pg";
+import { delay, systemClock } from "#src/kernel/clock";
 import type { Log } from "#src/kernel/log";
+import { reachDatabase } from "./reach.ts";
 
 const FOLDER = fileURLToPath(new URL("../../migrations/", import.meta.url));
 
+/** A database that starts together with us is there by then. */
+const REACHED_WITHIN_MS = 45_000;
+
 /**
- * Brings the database to the newest schema and says which files ran.
+ * Brings the database to the newest schema and says which files ran. Waits 45 s for a database that is not there yet.
  * @param options.databaseUrl a direct connection, not one through a pooler
  * @throws Error naming the file that failed; what ran before it stays
  */
 export async function migrate(options: {
   readonly databaseUrl: string;
   readonly log: Log;
+  readonly withinMs?: number;
 }): Promise<{ readonly applied: readonly string[] }> {
+  const { databaseUrl: url, log, withinMs = REACHED_WITHIN_MS } = options;
+  const lock = await reachDatabase({ url, applicationName: "user-service migrate lock", withinMs, clock: systemClock, log });
   const database = knexModule({
     client: "pg",
-    connection: { connectionString: options.databaseUrl, application_name: "user-service migrate" },
+    connection: { connectionString: url, application_name: "user-service migrate" },
     pool: { min: 0, max: 2 },
     migrations: { migrationSource: source, tableName: "schema_migrations" },
   });
-  const lock = new pg.Client({ connectionString: options.databaseUrl, application_name: "user-service migrate lock" });
   try {
-    await lock.connect();
     await takeLock(lock);
     await database.migrate.forceFreeMigrationsLock();
     const [, applied] = (await database.migrate.latest()) as [number, string[]];
-    for (const name of applied) options.log.debug({ migration: name }, "migration applied");
+    for (const name of applied) log.debug({ migration: name }, "migration applied");
     return { applied };
   } finally {
     await database.destroy();

@@ -62,9 +62,15 @@ export function openDb(options: DbOptions): Db {
   });
   // A server that drops a checked-out client emits on that client; without a listener the process would end.
   pool.on("connect", (client) => client.on("error", (error) => options.log.debug({ error: error.message }, "database connection lost")));
-  const db = knexModule({ client: "pg", connectionPool: pool } as Knex.Config) as Db;
+  const db = knexModule({ client: "pg", connectionPool: pool, log: knexLog(options.log) } as Knex.Config) as Db;
   pools.set(db, { pool, onQuery: options.onQuery });
   return db;
+}
+
+/** knex prints to standard output else. What it says of connections is told by whoever wanted one, so it is for those who look closely. */
+function knexLog(log: Log): Knex.Config["log"] {
+  const tell = (message: unknown): void => log.debug({ said: String(message) }, "knex");
+  return { debug: tell, warn: tell, error: tell, deprecate: tell };
 }
 
 /** Waits for running statements and closes every connection. */

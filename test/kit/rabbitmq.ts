@@ -128,14 +128,14 @@ async function writeConfiguration(folder: string, port: number, definitions: obj
   const lines = [`listeners.tcp.1 = 127.0.0.1:${port}`, "disk_free_limit.absolute = 1MB", "log.console.level = info"];
   if (definitions !== undefined) {
     const file = join(folder, "definitions.json");
-    await writeFile(file, JSON.stringify({ ...account(), ...definitions }));
+    await writeFile(file, JSON.stringify({ ...brokerAccount(), ...definitions }));
     lines.push(`load_definitions = ${file}`);
   }
   await writeFile(join(folder, "rabbitmq.conf"), `${lines.join("\n")}\n`);
 }
 
-/** Where definitions are given, RabbitMQ makes neither its user nor its virtual host. */
-function account(): object {
+/** `guest` and the virtual host: where definitions are given, RabbitMQ makes neither by itself. */
+export function brokerAccount(): object {
   const salt = randomBytes(4);
   const hash = createHash("sha256").update(salt).update(USER).digest();
   return {
