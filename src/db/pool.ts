@@ -44,7 +44,7 @@ export function openDb(options: DbOptions): Db {
     connectionString: options.url,
     max: options.maxConnections,
     connectionTimeoutMillis: options.acquireTimeoutMs ?? 1_000,
-    idleTimeoutMillis: 60_000,
+    idleTimeoutMillis: 600_000,
     application_name: options.applicationName,
     keepAlive: true,
     // Statements that do not wait for each other's answers are sent together: `Promise.all` in a transaction is one round trip.
@@ -65,6 +65,23 @@ export function openDb(options: DbOptions): Db {
   const db = knexModule({ client: "pg", connectionPool: pool, log: knexLog(options.log) } as Knex.Config) as Db;
   pools.set(db, { pool, onQuery: options.onQuery });
   return db;
+}
+
+/**
+ * Opens every connection ahead of the first requests, one after the other: a process that has just become ready gets its share of the
+ * traffic at once, and on a busy machine a connection takes longer than a request waits for it. One that cannot be had is no error
+ * here; whoever needs it is told.
+ */
+export async function warmUp(db: Db): Promise<void> {
+  const { pool } = poolOf(db);
+  const held: pg.PoolClient[] = [];
+  try {
+    while (held.length < pool.options.max) held.push(await pool.connect());
+  } catch {
+    // The database is away: readiness and the first request tell so.
+  } finally {
+    for (const client of held) client.release();
+  }
 }
 
 /** knex prints to standard output else. What it says of connections is told by whoever wanted one, so it is for those who look closely. */

@@ -46,6 +46,9 @@ describe("the first connection to a database", () => {
     await using database = await cloneDatabase();
     const url = new URL(database.url);
     url.pathname = "/nowhere";
-    await expect(reachDatabase({ ...OPTIONS, url: url.href })).rejects.toThrow('database "nowhere" does not exist');
+    await expect(reachDatabase({ ...OPTIONS, url: url.href })).rejects.toMatchObject({
+      name: "DatabaseRefused",
+      message: expect.stringContaining('database "nowhere" does not exist'),
+    });
   });
 });

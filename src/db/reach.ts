@@ -16,9 +16,14 @@ export interface ReachOptions {
   readonly log: Log;
 }
 
+/** The server is there and says no: to the account, the password or the name of the database. Another try would hear the same. */
+export class DatabaseRefused extends Error {
+  override readonly name = "DatabaseRefused";
+}
+
 /**
- * Connects, and waits with back-off for a server that is not there or still starts. Whatever else the server says is final.
- * @throws Error in one line: where, and why
+ * Connects, and waits with back-off for a server that is not there or still starts.
+ * @throws DatabaseRefused, or Error when the time is over; in one line: where, and why
  */
 export async function reachDatabase({ url, applicationName, withinMs, clock, log }: ReachOptions): Promise<pg.Client> {
   const endMs = clock.monotonicMs() + withinMs;
@@ -32,7 +37,8 @@ export async function reachDatabase({ url, applicationName, withinMs, clock, log
     } catch (error) {
       await client.end().catch(() => {});
       const why = `the database ${placeOf(url)} cannot be reached: ${reasonOf(error)}`;
-      if (!isConnectionLoss(error) || clock.monotonicMs() >= endMs) throw new Error(why, { cause: error });
+      if (!isConnectionLoss(error)) throw new DatabaseRefused(why, { cause: error });
+      if (clock.monotonicMs() >= endMs) throw new Error(why, { cause: error });
       if (attempt === 1) log.warn({ why }, "waiting for the database");
       await delay(backoffMs(attempt, { firstMs: 200, mostMs: 3_000 }));
     }

@@ -4,6 +4,7 @@ import { ConfigError, readConfig } from "#src/config/config";
 import { environment } from "#src/config/environment";
 import { closeDb, openDb } from "#src/db/pool";
 import { migrate } from "#src/db/migrate";
+import { DatabaseRefused } from "#src/db/reach";
 import { createPasswordHasher, ensureFirstAdmin } from "#src/features/sign-in/public";
 import { systemClock } from "#src/kernel/clock";
 import { createLog } from "#src/telemetry/log";
@@ -26,5 +27,5 @@ try {
   }
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = error instanceof ConfigError ? 78 : 1;
+  process.exitCode = error instanceof ConfigError || error instanceof DatabaseRefused ? 78 : 1;
 }

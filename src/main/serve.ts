@@ -1,6 +1,7 @@
 /** The API: REST, GraphQL and Socket.IO on the public listener; events and calls of other apps on the sidecar's. */
 
 import type { IncomingMessage, RequestListener } from "node:http";
+import { warmUp } from "#src/db/pool";
 import { eventTypes } from "#src/contract/event-types";
 import { asyncApiDocument } from "#src/events/asyncapi";
 import { Presence } from "#src/features/presence/public";
@@ -71,6 +72,7 @@ export async function startApi(core: CoreDeps, options: ServeOptions): Promise<R
   deps.presence.start(watchersAmong(realtime.pushes));
   registerFigures({ ...parts, sharingAttempts: identity.sharingAttempts });
   const events = await startEvents(deps, options);
+  await warmUp(core.db);
   listener = app.listener;
   return { port, stop: (signal) => stop({ ...parts, graphql, http, events }, signal) };
 }

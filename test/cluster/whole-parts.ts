@@ -120,9 +120,6 @@ function neighbourDeployment({ image }: Cluster): object {
     "dapr.io/enabled": "true",
     "dapr.io/app-id": NEIGHBOUR,
     "dapr.io/app-port": "8080",
-    "dapr.io/enable-app-health-check": "true",
-    "dapr.io/app-health-check-path": "/healthz",
-    "dapr.io/app-health-probe-interval": "1",
   };
   const container = {
     name: "app",
@@ -131,6 +128,7 @@ function neighbourDeployment({ image }: Cluster): object {
     ports: [{ containerPort: 8080 }],
     readinessProbe: { httpGet: { path: "/healthz", port: 8080 }, periodSeconds: 1 },
     volumeMounts: [{ name: "program", mountPath: "/program" }],
+    resources: { requests: { cpu: "50m" } },
   };
   return {
     apiVersion: "apps/v1",

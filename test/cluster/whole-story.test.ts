@@ -211,7 +211,7 @@ describeOnCluster("the service in a cluster", (start) => {
     expect(missing.code).not.toBe(0);
     expect(missing.output).toContain("nowhere (url)");
 
-    const url = "postgres://postgres@nobody.servers:5432/videa_mozi_users";
+    const url = "postgres://postgres@postgres.servers:5432/nowhere";
     await cluster.kubectl([
       "-n",
       NAMESPACE,
@@ -222,8 +222,10 @@ describeOnCluster("the service in a cluster", (start) => {
       `--from-literal=url=${url}`,
       `--from-literal=direct-url=${url}`,
     ]);
-    expect((await upgrade("--set secrets.database=away --set migrate.activeDeadlineSeconds=60")).code).not.toBe(0);
-    expect(await logs("app.kubernetes.io/component=migrate")).toContain("nobody.servers:5432");
+    expect((await upgrade("--set secrets.database=away")).code).not.toBe(0);
+    expect(await logs("app.kubernetes.io/component=migrate")).toContain(
+      'the database nowhere at postgres.servers:5432 cannot be reached: database "nowhere" does not exist',
+    );
 
     expect(await upgrade("--set tokens.appApi.existingSecret=short --wait=false")).toMatchObject({ code: 0 });
     await until(async () => (await logs("app.kubernetes.io/component=api")).includes("APP_API_TOKEN: must be: at least 16 characters"), {
@@ -241,7 +243,9 @@ describeOnCluster("the service in a cluster", (start) => {
     await cluster.kubectl(["-n", NAMESPACE, "wait", "--for=condition=Enforced", "userban/ann", "--timeout=30s"]);
     expect(await cluster.shell(blocks.at(-1) ?? "false")).toMatchObject({ code: 0 });
     expect(await cluster.kubectl(["get", "userbans", "--all-namespaces", "-o", "name"])).toBe("");
-    await until(async () => (await cluster.kubectl(["-n", NAMESPACE, "get", "pods", "-o", "name"])) === "", {
+    // Helm leaves what its hooks made: the migration's job, which goes by itself after a day, and the pod of the test.
+    const running = ["-n", NAMESPACE, "get", "pods", "--field-selector=status.phase=Running", "-o", "name"];
+    await until(async () => (await cluster.kubectl(running)) === "", {
       withinMs: 90_000,
       everyMs: 500,
       what: "the pods to end",

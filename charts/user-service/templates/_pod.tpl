@@ -119,10 +119,15 @@ dapr.io/log-as-json: "true"
 dapr.io/log-level: {{ $dapr.logLevel }}
 dapr.io/enable-metrics: "true"
 dapr.io/metrics-port: "9090"
-{{- /* Deliveries pause while the process does not turn its loop, and the wait below ends when it has ended. */}}
+{{- /*
+Ends the wait below when the process has ended. Only after ten probes: for a pause in between daprd cancels its subscriptions and makes new
+ones, and the old consumers keep the events they were given until daprd ends.
+*/}}
 dapr.io/enable-app-health-check: "true"
 dapr.io/app-health-check-path: /healthz
 dapr.io/app-health-probe-interval: "1"
+dapr.io/app-health-probe-timeout: "900"
+dapr.io/app-health-threshold: "10"
 {{- /* Told to end, daprd takes no more deliveries and keeps its API open until the process has ended, at most so long. */}}
 dapr.io/block-shutdown-duration: {{ printf "%ds" (add (.preStopSeconds | default 0 | int) 20) }}
 {{- /* A sidecar that is unwell must not take the pod out of service: the process serves without it. Liveness restarts it first. */}}
