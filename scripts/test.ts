@@ -29,6 +29,8 @@ interface JestResult {
 }
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+/** Tests of a whole cluster, which takes two cores by itself. */
+const ALONE = "/test/cluster/whole-";
 /** Jest after its result: with global teardown, which ends PostgreSQL. */
 const LEAVES_WITHIN_MS = 8_000;
 const INTERRUPTED = 130;
@@ -45,7 +47,7 @@ if (process.connected) process.disconnect();
 async function main(jestArguments: readonly string[]): Promise<number> {
   // Parts of the tests run at once, with what is there.
   if (jestArguments.length === 0) await tools();
-  const tallies = jestArguments.length === 0 ? [await check(), await jest([])] : [await jest(jestArguments)];
+  const tallies = jestArguments.length === 0 ? [await check(), ...(await everything())] : [await jest(jestArguments)];
   tallies.push(reportMissing());
   await removeRunFolder(folder);
   const passed = tallies.reduce((sum, tally) => sum + tally.passed, 0);
@@ -68,6 +70,11 @@ async function tools(): Promise<void> {
   });
 }
 
+/** What wants the machine for itself comes last: nothing is failed there because another test took the cores. */
+async function everything(): Promise<readonly Tally[]> {
+  return [await jest(["--testPathIgnorePatterns", ALONE, "/node_modules/"]), await jest(["--runInBand", ALONE], "alone.json")];
+}
+
 /** Format, lint, types, boundaries, dead code: one step here. */
 async function check(): Promise<Tally> {
   const script = join(root, "scripts", "check.ts");
@@ -76,8 +83,8 @@ async function check(): Promise<Tally> {
   return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
 }
 
-async function jest(jestArguments: readonly string[]): Promise<Tally> {
-  const result = join(folder, "jest.json");
+async function jest(jestArguments: readonly string[], resultName = "jest.json"): Promise<Tally> {
+  const result = join(folder, resultName);
   const program = fileURLToPath(import.meta.resolve("jest/bin/jest"));
   const flags = ["--experimental-vm-modules", "--disable-warning=ExperimentalWarning"];
   const { code, hung } = await run([...flags, program, "--json", `--outputFile=${result}`, ...jestArguments], result);
