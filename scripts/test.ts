@@ -29,8 +29,8 @@ interface JestResult {
 }
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-/** A whole cluster, and a thousand UserBans at once: each takes two cores by itself. */
-const ALONE = "/test/cluster/(whole|userban)-story";
+/** Faults under load, a thousand UserBans at once, a whole cluster: each takes two cores by itself. */
+const ALONE = "/test/(chaos/|cluster/(whole-story|userban-story|controller-faults))";
 /** Jest after its result: with global teardown, which ends PostgreSQL. */
 const LEAVES_WITHIN_MS = 8_000;
 const INTERRUPTED = 130;
