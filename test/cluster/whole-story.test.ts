@@ -3,6 +3,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "@jest/globals";
+import { delay } from "#src/kernel/clock";
 import { describeOnCluster, type Cluster, type Ran } from "../kit/cluster.ts";
 import { HttpClient } from "../kit/http-client.ts";
 import { startMailServer, type MailServer } from "../kit/mail-server.ts";
@@ -18,6 +19,7 @@ const NAMESPACE = "users";
 const MADE_WITHIN_MS = 900_000;
 const STEP_MS = 300_000;
 const PEOPLE = 20;
+const MEASURED_MS = 45_000;
 const IS_SOAK = process.env["SOAK"] === "1";
 /** Two cores that also start the pods, run the servers and make the load are full with the whole of it. */
 const LOAD = IS_SOAK ? { perSecond: 100, sockets: 200 } : { perSecond: 25, sockets: 50 };
@@ -139,6 +141,22 @@ describeOnCluster("the service in a cluster", (start) => {
       await until(() => has("videamozi.user.restored.v1"), { withinMs: 60_000, everyMs: 200, what: "the neighbour to hear of the lift" });
     },
   );
+
+  // A measurement, for values.yaml and docs/benchmarks.md: no more than printed.
+  if (IS_SOAK) {
+    step("costs so much when idle and at 200 requests a second", async () => {
+      const person = await register(http, "costly", 60);
+      const pods = ["-n", NAMESPACE, "top", "pods", "--containers", "--no-headers"];
+      // The metrics server looks back 15 s.
+      await delay(MEASURED_MS);
+      process.stderr.write(`idle:\n${await cluster.kubectl(pods)}`);
+      const load = startLoad(http.url, [person], { perSecond: 200, sockets: 0 });
+      await delay(MEASURED_MS);
+      process.stderr.write(`at 200 requests a second:\n${await cluster.kubectl(pods)}`);
+      const { requests, failed, tookMs } = await load.stop();
+      process.stderr.write(`${requests} requests, ${failed.length} failed, p50 ${Math.round(tookMs[tookMs.length >> 1] ?? 0)} ms\n`);
+    });
+  }
 
   step("fails no request, leaves no socket without a hint and loses no event over a rolling restart and an upgrade", async () => {
     const people: SignedIn[] = [];
