@@ -93,13 +93,6 @@ describe("the figures", () => {
     };
     expect(await until(heldUp, { what: "the watch to notice" })).toBe(true);
   });
-
-  it("cost a request next to nothing", () => {
-    using metrics = new Metrics(systemClock);
-    const startedMs = performance.now();
-    for (let n = 0; n < 10_000; n += 1) metrics.httpRequest({ method: "GET", route: "/api/users/me", status: 200, durationMs: 1 });
-    expect((performance.now() - startedMs) / 10_000).toBeLessThan(0.02);
-  });
 });
 
 describe("errors", () => {
