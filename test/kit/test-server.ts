@@ -1,7 +1,7 @@
 /** The one PostgreSQL of a test run: started by the first who asks, kept by a process of its own, gone with the run. */
 
 import { spawn } from "node:child_process";
-import { mkdir, open, readFile, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isAlive, runFolder, runPid } from "./run-folder.ts";
@@ -36,12 +36,14 @@ export async function testServer(): Promise<TestServer> {
   return notice;
 }
 
-/** Ends the server if the run had one, and returns when it is gone. */
+/** Ends the server if the run had one, and returns when it is gone with all it left: a run of several parts starts the next one anew. */
 export async function stopTestServer(folder: string): Promise<void> {
   const pid = await readFile(join(folder, "keeper", "pid"), "utf8").then(Number, () => undefined);
   if (pid === undefined || !isAlive(pid)) return;
   process.kill(pid, "SIGTERM");
   await until(() => !isAlive(pid), { withinMs: 30_000, what: "the test run's PostgreSQL to end" });
+  for (const left of [noticeFile(folder), join(folder, "data"), join(folder, "keeper")])
+    await rm(left, { recursive: true, force: true, maxRetries: 5 });
 }
 
 /** The folder of a run is new, so whoever makes a folder in it is the first: no lock is needed. */
