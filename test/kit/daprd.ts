@@ -25,6 +25,8 @@ export interface DaprdOptions {
   readonly appToken?: string;
   /** Turns the health check of the app on, once a second. */
   readonly healthCheckPath?: string;
+  /** Probes of a second in a row that must fail before the app counts as unwell; 3 when left out. */
+  readonly healthThreshold?: number;
   /** YAML of a Configuration. */
   readonly config?: string;
   /** SIGTERM leaves the API open that long, or until the app says it is unhealthy. */
@@ -132,7 +134,13 @@ function flags(options: DaprdOptions, ports: Readonly<Record<"http" | "grpc" | "
     "scheduler-host-address": "",
     ...(healthCheckPath === undefined
       ? {}
-      : { "enable-app-health-check": true, "app-health-check-path": healthCheckPath, "app-health-probe-interval": 1 }),
+      : {
+          "enable-app-health-check": true,
+          "app-health-check-path": healthCheckPath,
+          "app-health-probe-interval": 1,
+          "app-health-probe-timeout": 900,
+          "app-health-threshold": options.healthThreshold ?? 3,
+        }),
     "dapr-block-shutdown-duration": blockShutdownSeconds === undefined ? undefined : `${blockShutdownSeconds}s`,
   });
 }
