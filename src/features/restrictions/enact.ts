@@ -62,10 +62,11 @@ export async function enact(tx: Tx, made: Enactment): Promise<Enacted> {
     tellRestricted(tx, restriction, standing),
     tellWhyImposed(tx, restriction),
     recordImposed(tx, restriction, made),
-    lifted === undefined ? undefined : recordReplaced(tx, lifted, { by: made.by, note: REPLACED, replacedBy: restriction.id }),
     isOver ? noticeOver(tx, lifted, "lifted") : undefined,
     inForce && !(goesOn && looksTheSame(restriction, replaces)) ? noticeImposed(tx, restriction) : undefined,
   ]);
+  // After it on the record too, which is in the order of ids, and those of one millisecond have none.
+  if (lifted !== undefined) await recordReplaced(tx, lifted, { by: made.by, note: REPLACED, replacedBy: restriction.id });
   return { restriction, sessionsRevoked };
 }
 
