@@ -62,11 +62,12 @@ export async function enact(tx: Tx, made: Enactment): Promise<Enacted> {
     tellRestricted(tx, restriction, standing),
     tellWhyImposed(tx, restriction),
     recordImposed(tx, restriction, made),
+    lifted === undefined ? undefined : tellWhyLifted(tx, lifted, REPLACED),
     isOver ? noticeOver(tx, lifted, "lifted") : undefined,
     inForce && !(goesOn && looksTheSame(restriction, replaces)) ? noticeImposed(tx, restriction) : undefined,
   ]);
   // After it on the record too, which is in the order of ids, and those of one millisecond have none.
-  if (lifted !== undefined) await recordReplaced(tx, lifted, { by: made.by, note: REPLACED, replacedBy: restriction.id });
+  await recordReplaced(tx, lifted, { by: made.by, note: REPLACED, replacedBy: restriction.id });
   return { restriction, sessionsRevoked };
 }
 
@@ -162,8 +163,8 @@ interface LiftRecord {
   readonly replacedBy?: string;
 }
 
-async function recordReplaced(tx: Tx, replaced: RestrictionRow, record: LiftRecord): Promise<void> {
-  await Promise.all([tellWhyLifted(tx, replaced, record.note), recordLifted(tx, replaced, record)]);
+async function recordReplaced(tx: Tx, replaced: RestrictionRow | undefined, record: LiftRecord): Promise<void> {
+  if (replaced !== undefined) await recordLifted(tx, replaced, record);
 }
 
 async function recordLifted(tx: Tx, restriction: RestrictionRow, { by, note, replacedBy }: LiftRecord): Promise<void> {
