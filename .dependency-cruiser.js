@@ -1,6 +1,6 @@
 /** Which room may import which. The reasons are in docs/architecture.md. */
 
-const EDGE = "\\.(routes|graphql|sockets|consumers|jobs)\\.ts$";
+const EDGE = "\\.(routes|graphql|sockets|consumers|jobs|pages)\\.ts$";
 const KITS = "^src/(http|graphql|realtime)/";
 const rule = (name, from, to) => ({ name, severity: "error", from, to });
 
@@ -16,6 +16,7 @@ export default {
     rule("kernel-imports-nothing", { path: "^src/kernel/" }, { path: "^src/", pathNot: "^src/kernel/" }),
     rule("policy-is-pure", { path: "^src/policy/"}, { path: "^src/|node_modules", pathNot: "^src/(policy|kernel)/" }),
     rule("client-ships-alone", { path: "^src/(client|contract)/" }, { path: "^src/", pathNot: "^src/(client|contract)/" }),
+    rule("browser-client-imports-nothing", { path: "^src/browser-client/" }, { path: "." , pathNot: "^src/browser-client/" }),
     rule("controller-stands-alone", { path: "^src/controller/" }, { path: "^src/", pathNot: "^src/(controller|client|contract|kernel|telemetry|config)/" }),
     rule("the-sidecar-stays-behind-its-port", { path: "^src/", pathNot: "^src/(sidecar/(local|dapr)|main)/" }, { path: "^src/sidecar/(local|dapr)/" }),
     rule("otel-stays-in-telemetry", { path: "^src/", pathNot: "^src/telemetry/" }, { path: "node_modules/@opentelemetry/" }),

@@ -1,4 +1,4 @@
-/** `npm run bench [-- scenario… --quick]`: measures, prints a table a scenario, and writes `bench/results/<scenario>.json`. */
+/** `npm run bench [-- scenario… --quick --users=N]`: measures, prints a table a scenario, and writes `bench/results/<scenario>.json`. */
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -10,21 +10,46 @@ import { machine } from "./kit/machine.ts";
 import { resultOf, tableOf } from "./kit/report.ts";
 import type { Scenario } from "./kit/scenario.ts";
 import { ban } from "./scenarios/ban.ts";
+import { enumeration } from "./scenarios/enumeration.ts";
 import { follow } from "./scenarios/follow.ts";
 import { invoke } from "./scenarios/invoke.ts";
 import { loginIsolation } from "./scenarios/login-isolation.ts";
 import { login } from "./scenarios/login.ts";
 import { me } from "./scenarios/me.ts";
+import { million } from "./scenarios/million.ts";
+import { passkey } from "./scenarios/passkey.ts";
+import { people } from "./scenarios/people.ts";
 import { profile } from "./scenarios/profile.ts";
 import { publish } from "./scenarios/publish.ts";
 import { refresh } from "./scenarios/refresh.ts";
 import { sockets } from "./scenarios/sockets.ts";
+import { totp } from "./scenarios/totp.ts";
 import { userban } from "./scenarios/userban.ts";
 
-const SCENARIOS: readonly Scenario[] = [me, profile, login, loginIsolation, refresh, follow, ban, sockets, publish, invoke, userban];
+const SCENARIOS: readonly Scenario[] = [
+  me,
+  profile,
+  login,
+  loginIsolation,
+  totp,
+  passkey,
+  enumeration,
+  refresh,
+  million,
+  people,
+  follow,
+  ban,
+  sockets,
+  publish,
+  invoke,
+  userban,
+];
 const RESULTS = fileURLToPath(new URL("./results/", import.meta.url));
 
-const { values, positionals } = parseArgs({ options: { quick: { type: "boolean", default: false } }, allowPositionals: true });
+const { values, positionals } = parseArgs({
+  options: { quick: { type: "boolean", default: false }, users: { type: "string" } },
+  allowPositionals: true,
+});
 const chosen = positionals.length === 0 ? SCENARIOS : SCENARIOS.filter(({ name }) => positionals.includes(name));
 const unknown = positionals.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));
 if (unknown.length > 0 || process.platform !== "linux") {
@@ -40,13 +65,20 @@ if (unknown.length > 0 || process.platform !== "linux") {
 const running = new AsyncDisposableStack();
 const leaving = leaveOnSignal();
 try {
-  await measureAll(chosen, values.quick ? QUICK : FULL);
+  await measureAll(chosen, paceOf(values));
   await running.disposeAsync();
+  // It was listened to, which keeps a process that has nothing left to do.
+  process.channel?.unref();
 } catch (error) {
   // What breaks because it is being ended is no news.
   if (leaving.hasBegun()) await new Promise(() => {});
   await running.disposeAsync();
   throw error;
+}
+
+function paceOf({ quick, users }: { readonly quick: boolean; readonly users?: string }): Pace {
+  const pace = quick ? QUICK : FULL;
+  return users === undefined ? pace : { ...pace, users: Number(users) };
 }
 
 async function measureAll(scenarios: readonly Scenario[], pace: Pace): Promise<void> {

@@ -13,7 +13,10 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const FOR_ONE_MACHINE = [
   "embedded",
   "sidecar/local",
-  ...["main/standalone", "mail/mailbox", "mail/mailbox.sql", "mail/mailbox-page"].flatMap((file) => [`${file}.js`, `${file}.js.map`]),
+  ...["main/standalone", "main/own-keys", "mail/mailbox", "mail/mailbox.sql", "mail/mailbox-page"].flatMap((file) => [
+    `${file}.js`,
+    `${file}.js.map`,
+  ]),
 ];
 rmSync(join(root, "dist"), { recursive: true, force: true });
 const { status } = spawnSync(join(root, "node_modules", ".bin", "tsc"), ["-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" });

@@ -29,8 +29,10 @@ interface JestResult {
 }
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-/** Faults under load, a thousand UserBans at once, a whole cluster: each takes two cores by itself. */
-const ALONE = "/test/(chaos/|cluster/(whole-story|userban-story|controller-faults))";
+/** Outages, which are mostly waited for: two at a time, and nothing beside them. */
+const FAULTS = "/test/(chaos/(broker-end|relay|outages)|cluster/controller-faults)";
+/** Load to the last ms, a thousand UserBans at once, a whole cluster: each takes two cores by itself. */
+const ALONE = "/test/(chaos/(bans|broker\\.|broker-sidecars|drain|throttles)|cluster/(whole-story|userban-story))";
 /** Jest after its result: with global teardown, which ends PostgreSQL. */
 const LEAVES_WITHIN_MS = 8_000;
 const INTERRUPTED = 130;
@@ -42,6 +44,8 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(sign
 // Run as a child by scripts/node24.js, which is gone.
 if (process.connected) process.once("disconnect", () => void abandon());
 process.exitCode = await main(process.argv.slice(2));
+// Our own leaving is no interruption.
+process.removeAllListeners("disconnect");
 if (process.connected) process.disconnect();
 
 async function main(jestArguments: readonly string[]): Promise<number> {
@@ -72,7 +76,11 @@ async function tools(): Promise<void> {
 
 /** What wants the machine for itself comes last: nothing is failed there because another test took the cores. */
 async function everything(): Promise<readonly Tally[]> {
-  return [await jest(["--testPathIgnorePatterns", ALONE, "/node_modules/"]), await jest(["--runInBand", ALONE], "alone.json")];
+  return [
+    await jest(["--testPathIgnorePatterns", FAULTS, ALONE, "/node_modules/"]),
+    await jest([FAULTS], "faults.json"),
+    await jest(["--runInBand", ALONE], "alone.json"),
+  ];
 }
 
 /** Format, lint, types, boundaries, dead code: one step here. */

@@ -4,12 +4,16 @@ import { createPublicKey } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
+import { migrate } from "#src/db/migrate";
 import { freePort } from "#src/embedded/free-port";
 import { createAccessTokens, type AccessTokens } from "#src/features/sessions/access-token";
+import { holdKeyRing } from "#src/features/sessions/key-ring-source";
 import type { Role } from "#src/kernel/actor";
 import { systemClock } from "#src/kernel/clock";
+import { silentLog } from "#src/kernel/log";
 import type { FloorRead } from "../programs/floor-read.ts";
-import { asAdmin, withDatabase, type Ground, type Pace, type Postgres } from "./ground.ts";
+import type { FloorReplay } from "../programs/floor-replay.ts";
+import { asAdmin, withAdmin, withDatabase, type Ground, type Pace, type Postgres } from "./ground.ts";
 import { LoadProcess } from "./load-process.ts";
 import { Program } from "./process.ts";
 import { sessionIdOf, userIdOf } from "./seed.ts";
@@ -34,6 +38,11 @@ const ISSUER = { issuer: "http://localhost:3002", audiences: ["user-service"] } 
 
 let databases = 0;
 
+function nextName(): string {
+  databases += 1;
+  return `bench_${databases}`;
+}
+
 export class Bench implements AsyncDisposable {
   readonly pace: Pace;
   readonly folder: string;
@@ -48,14 +57,29 @@ export class Bench implements AsyncDisposable {
     this.pace = ground.pace;
     this.folder = ground.folder;
     this.postgres = ground.postgres;
-    this.accessTokens = createAccessTokens({ ring: ground.keyRing, clock: systemClock, ...ISSUER });
+    this.accessTokens = createAccessTokens({ keyRing: holdKeyRing(ground.keyRing, systemClock), clock: systemClock, ...ISSUER });
   }
 
   /** A database of people and their graph. */
   async database(): Promise<Database> {
-    databases += 1;
-    const name = `bench_${databases}`;
+    const name = nextName();
     await asAdmin(this.postgres, `create database ${name} template bench_template owner user_service strategy file_copy`);
+    return await this.#open(name);
+  }
+
+  /** A migrated database, filled by a superuser. Gone with the bench, since it may be of some GB. */
+  async filledDatabase<Filled>(
+    fill: (admin: pg.Client) => Promise<Filled>,
+  ): Promise<{ readonly database: Database; readonly filled: Filled }> {
+    const name = nextName();
+    await asAdmin(this.postgres, `create database ${name} owner user_service`);
+    this.#owned.defer(() => asAdmin(this.postgres, `drop database ${name} with (force)`));
+    await migrate({ databaseUrl: withDatabase(this.postgres.url, name), log: silentLog });
+    const filled = await withAdmin(withDatabase(this.postgres.adminUrl, name), fill);
+    return { database: await this.#open(name), filled };
+  }
+
+  async #open(name: string): Promise<Database> {
     const url = withDatabase(this.postgres.url, name);
     const client = new pg.Client({ connectionString: url });
     // Of a server that is ended under it; whoever asked something hears of it all the same.
@@ -84,12 +108,21 @@ export class Bench implements AsyncDisposable {
 
   /** The floor of a read on the same database, with as many connections as the service has. */
   async floorRead(database: Database, statement: FloorRead["statement"]): Promise<Api> {
-    const port = await freePort();
     const publicKeyPem = createPublicKey(this.ground.keyRing.accessKeys[0].privateKey).export({ type: "spki", format: "pem" }).toString();
-    const floor: FloorRead = { port, databaseUrl: database.url, connections: 10, publicKeyPem, statement };
+    const floor = { databaseUrl: database.url, connections: 10, publicKeyPem, statement };
+    return await this.#floor<FloorRead>("floor-read", floor);
+  }
+
+  /** The floor of a use case that writes: its statements, recorded, in one transaction and one round trip. */
+  async floorReplay(database: Database, floor: Omit<FloorReplay, "port" | "databaseUrl">): Promise<Api> {
+    return await this.#floor<FloorReplay>("floor-replay", { ...floor, databaseUrl: database.url });
+  }
+
+  async #floor<Floor extends { readonly port: number }>(name: string, settings: Omit<Floor, "port">): Promise<Api> {
+    const port = await freePort();
     const file = join(this.folder, `floor-${port}.json`);
-    await writeFile(file, JSON.stringify(floor));
-    const program = await this.program("bench/programs/floor-read.ts", { args: [file] });
+    await writeFile(file, JSON.stringify({ ...settings, port }));
+    const program = await this.program(`bench/programs/${name}.ts`, { args: [file] });
     await program.ready(`http://127.0.0.1:${port}/health`);
     return { program, pid: program.pid, port };
   }

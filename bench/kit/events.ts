@@ -38,7 +38,7 @@ export async function writeBodies(file: string, events: readonly OutgoingEvent[]
   await writeFile(file, events.map((event) => JSON.stringify(toCloudEvent(event))).join("\n"));
 }
 
-const DRAINED_WITHIN_MS = 20_000;
+const DRAINED_WITHIN_MS = 60_000;
 
 /** Waits until every event of the outbox has its receipt. @throws Error when they do not come */
 export async function drained(client: pg.Client): Promise<void> {

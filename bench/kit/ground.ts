@@ -17,10 +17,12 @@ export interface Pace {
   readonly rounds: number;
   readonly roundMs: number;
   readonly warmUpMs: number;
+  /** Of the society of `people`, which `--users` makes smaller. */
+  readonly users: number;
 }
 
-export const FULL: Pace = { quick: false, people: 50_000, rounds: 5, roundMs: 2_500, warmUpMs: 1_500 };
-export const QUICK: Pace = { quick: true, people: 5_000, rounds: 2, roundMs: 500, warmUpMs: 300 };
+export const FULL: Pace = { quick: false, people: 50_000, rounds: 5, roundMs: 2_500, warmUpMs: 1_500, users: 1_000_000 };
+export const QUICK: Pace = { quick: true, people: 5_000, rounds: 2, roundMs: 500, warmUpMs: 300, users: 20_000 };
 
 /** Where the server is, and its main process. */
 export interface Postgres {
@@ -71,10 +73,15 @@ async function makeTemplate(postgres: Postgres, people: number): Promise<string>
 
 /** Runs one statement as superuser. */
 export async function asAdmin(postgres: Postgres, statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: postgres.adminUrl });
+  await withAdmin(postgres.adminUrl, (client) => client.query(statement));
+}
+
+/** Gives a superuser's connection to `work`, and ends it. */
+export async function withAdmin<Result>(url: string, work: (admin: pg.Client) => Promise<Result>): Promise<Result> {
+  const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    await client.query(statement);
+    return await work(client);
   } finally {
     await client.end();
   }

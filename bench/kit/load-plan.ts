@@ -8,6 +8,8 @@ export interface Script {
   readonly requests: readonly RequestText[];
   /** Each request is a refresh whose answer holds the token of the next one in its place. */
   readonly refreshes?: boolean;
+  /** Each request is good for one time: a run that has sent them all is over. */
+  readonly once?: boolean;
 }
 
 /** One run of a script. */

@@ -79,6 +79,32 @@ export async function seedPasswords(client: pg.Client, count: number, passwordHa
   ]);
 }
 
+/** What a copy of a bcrypt hash looks like; no password is right. */
+const NO_PASSWORD = `$2b$12$${"n".repeat(53)}`;
+
+/**
+ * People 1 to `count`, each with a version, a password, a session and a refresh token that nobody has, but without a graph.
+ * @param admin a superuser: foreign keys, which hold, are not looked at, or a million people took minutes
+ */
+export async function seedCrowd(admin: pg.Client, count: number): Promise<void> {
+  await admin.query("set session_replication_role = replica");
+  await admin.query("set synchronous_commit = off");
+  await admin.query(
+    `insert into users (id, username, email, display_name, bio)
+     select ${USER_ID}, 'person' || n, 'person' || n || '@example.com', 'Person ' || n, 'I am number ' || n
+     from generate_series(1, $1::int) n`,
+    [count],
+  );
+  await admin.query(`insert into user_versions (user_id) select ${USER_ID} from generate_series(1, $1::int) n`, [count]);
+  await seedPasswords(admin, count, NO_PASSWORD);
+  await seedSessions(admin, { from: 1, count, seenMinutesAgo: 15 });
+  await admin.query(
+    `insert into refresh_tokens (session_id, token_hash, made_at)
+     select ${SESSION_ID}, sha256(n::text::bytea), now() - interval '15 minutes' from generate_series(1, $1::int) n`,
+    [count],
+  );
+}
+
 /** Gives a person a role. */
 export async function appoint(client: pg.Client, number: number, role: "moderator" | "admin"): Promise<void> {
   await client.query(`update users set roles = array['user', $2] where id = $1::uuid`, [userIdOf(number), role]);

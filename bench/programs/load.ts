@@ -12,6 +12,7 @@ interface Loaded {
   readonly requests: Buffer[];
   readonly texts: readonly RequestText[];
   readonly refreshes: boolean;
+  readonly once: boolean;
   next: number;
 }
 
@@ -25,6 +26,7 @@ answerCalls({
       requests: script.requests.map(httpRequest),
       texts: script.requests,
       refreshes: script.refreshes === true,
+      once: script.once === true,
       next: 0,
     });
   },
@@ -87,7 +89,7 @@ class Run {
   }
 
   async #saturate(connection: HttpConnection, endMs: number): Promise<void> {
-    while (systemClock.monotonicMs() < endMs && this.#broken < 100) await this.#send(connection, this.#take());
+    while (systemClock.monotonicMs() < endMs && this.#broken < 100 && !this.#isUsedUp()) await this.#send(connection, this.#take());
   }
 
   /** A request that finds no free connection waits for one, and its waiting counts. */
@@ -117,6 +119,10 @@ class Run {
       await delay(1);
     }
     while (running.size > 0) await Promise.all(running);
+  }
+
+  #isUsedUp(): boolean {
+    return this.#script.once && this.#script.next >= this.#script.requests.length;
   }
 
   #take(): number {

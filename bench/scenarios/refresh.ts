@@ -4,8 +4,10 @@ import { execFile } from "node:child_process";
 import { access, readdir, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
+import { holdKeyRing } from "#src/features/sessions/key-ring-source";
 import { createRefreshTokens } from "#src/features/sessions/refresh-token";
 import { rotate } from "#src/features/sessions/refresh.sql";
+import { systemClock } from "#src/kernel/clock";
 import type { Bench, Database } from "../kit/bench.ts";
 import { measureLoad, takeTurns, withCpu, type Measured } from "../kit/measure.ts";
 import { cpuOf, rateOf, ratios } from "../kit/report.ts";
@@ -82,7 +84,7 @@ async function sessionsToRefresh(
   count: number,
 ): Promise<{ method: string; path: string; body: string }[]> {
   await seedSessions(database.client, { from: 1, count, seenMinutesAgo: 15 });
-  const refreshTokens = createRefreshTokens(bench.ground.keyRing);
+  const refreshTokens = createRefreshTokens(holdKeyRing(bench.ground.keyRing, systemClock));
   const tokens = Array.from({ length: count }, (_, number) => refreshTokens.make(sessionIdOf(number + 1), 0));
   await seedRefreshTokens(
     database.client,
@@ -101,10 +103,17 @@ async function floorOf(
   const names = ["session", "presented", "successor", "sealed"] as const;
   const [session, presented, successor, sealed] = names;
   const statement = await statementOf((db) =>
-    rotate(db, { sessionId: session, hash: Buffer.from(presented), successorHash: Buffer.from(successor), sealed: Buffer.from(sealed) }),
+    rotate(db, {
+      sessionId: session,
+      hash: Buffer.from(presented),
+      successorHash: Buffer.from(successor),
+      sealed: Buffer.from(sealed),
+      idleDays: 30,
+    }),
   );
   const inSql = filled(statement, {
     "0": "array[0]",
+    "30": "array[30]",
     session: "array[('01930000-0000-7000-9000-' || lpad(to_hex(:n::int), 12, '0'))]",
     presented: "array[sha256((:n::text || ':' || :g::text)::bytea)]",
     successor: "array[sha256((:n::text || ':' || (:g::int + 1)::text)::bytea)]",

@@ -77,6 +77,12 @@ describe("the client of declared restrictions", () => {
     expect(JSON.stringify(outcome)).not.toContain("html");
   });
 
+  it("tells why a sidecar refused, and none of its words", async () => {
+    const refused = Object.assign(new Error("10.0.0.1 says no"), { name: "DaprRefused", reason: "token" });
+    const outcome = await api(() => Promise.reject(refused)).put("x", wish, call);
+    expect(outcome).toEqual({ kind: "unreachable", error: "could not be reached (DaprRefused: token)" });
+  });
+
   it("does not follow a list that goes in circles, nor believe an answer of another shape", async () => {
     expect(await answering(200, { data: [], nextAfter: "a" }).list(call)).toMatchObject({ kind: "unreachable" });
     expect(await answering(200, { outcome: "imposed" }).put("x", wish, call)).toMatchObject({ kind: "unreachable" });

@@ -154,8 +154,10 @@ function read<Answer>(status: number, body: unknown, schema: z.ZodType<Answer>):
   return { kind: "refused", code: problem.code, detail: detail.slice(0, LONGEST_TEXT) };
 }
 
-/** What kind of failure it was: a code where there is one. Messages may hold addresses. */
+/** What kind of failure it was: a code where there is one, or why a sidecar refused. Messages may hold addresses. */
 function nameOf(error: unknown): string {
+  if (error instanceof Error && "reason" in error && typeof error.reason === "string" && /^[a-z-]{1,40}$/.test(error.reason))
+    return `${error.name}: ${error.reason}`;
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
     if ("code" in at && typeof at.code === "string" && /^[A-Z][A-Z0-9_]{2,40}$/.test(at.code)) return at.code;
   }

@@ -23,10 +23,83 @@ describe("configuration", () => {
       bindAddress: "127.0.0.1",
       publicUrl: "http://localhost:3002",
       corsOrigins: ["localhost-any-port"],
+      webauthn: { rpId: "localhost", origins: ["http://localhost:3002", "localhost-any-port"] },
       bcryptCost: 12,
       rateLimits: true,
       refreshReuseGraceSeconds: 30,
+      sessionLimits: { idleDays: 30, absoluteDays: 180, perUser: 0 },
     });
+  });
+
+  it("shows the schema of GraphQL everywhere but in production, unless told", () => {
+    const shown = (env: Record<string, string>): boolean => readConfig(env, "controller").graphql.introspection;
+    const production = { NODE_ENV: "production" };
+    expect([shown({}), shown(production)]).toEqual([true, false]);
+    expect([shown({ GRAPHQL_INTROSPECTION: "off" }), shown({ ...production, GRAPHQL_INTROSPECTION: "on" })]).toEqual([false, true]);
+    expect(problemsOf({ GRAPHQL_INTROSPECTION: "yes" })).toHaveProperty("GRAPHQL_INTROSPECTION");
+    expect(readConfig({ GRAPHQL_DOCUMENTS: "documents.json" }, "controller").graphql.documents).toBe("documents.json");
+  });
+
+  it("takes how long sessions last and how many there may be", () => {
+    const given = { SESSION_IDLE_DAYS: "7", SESSION_ABSOLUTE_DAYS: "90", SESSIONS_PER_USER: "5" };
+    expect(readConfig(given, "standalone").sessionLimits).toEqual({ idleDays: 7, absoluteDays: 90, perUser: 5 });
+    expect(Object.keys(problemsOf({ SESSION_IDLE_DAYS: "0", SESSION_ABSOLUTE_DAYS: "1.5", SESSIONS_PER_USER: "-1" })).sort()).toEqual([
+      "SESSIONS_PER_USER",
+      "SESSION_ABSOLUTE_DAYS",
+      "SESSION_IDLE_DAYS",
+    ]);
+  });
+
+  it("takes which site passkeys are of, where its pages can be of it", () => {
+    const given = { PUBLIC_URL: "https://id.example.com/", CORS_ORIGINS: "https://app.example.com,https://id.example.com" };
+    const origins = ["https://id.example.com", "https://app.example.com"];
+    expect(readConfig(given, "standalone").webauthn).toEqual({ rpId: "id.example.com", origins });
+    expect(readConfig({ ...given, WEBAUTHN_RP_ID: "example.com" }, "standalone").webauthn).toEqual({ rpId: "example.com", origins });
+    for (const WEBAUTHN_RP_ID of ["example.org", "ample.com", "https://example.com", "Example.com"]) {
+      expect(problemsOf({ ...given, WEBAUTHN_RP_ID })).toHaveProperty("WEBAUTHN_RP_ID");
+    }
+  });
+
+  it("takes providers to sign in through, and tells in one line what is wrong about them", () => {
+    const example = {
+      id: "example",
+      issuer: "https://id.example.com",
+      clientId: "us",
+      displayName: "Example",
+      redirectUris: ["https://app.example.com/signed-in"],
+    };
+    const taken = (...providers: object[]): unknown =>
+      readConfig({ OIDC_PROVIDERS: JSON.stringify(providers) }, "standalone").oidcProviders;
+    expect(taken(example)).toEqual([{ ...example, scopes: ["openid", "email", "profile"], newAccounts: false, clientAuth: "basic" }]);
+    const wrong = (...providers: object[]): string | undefined =>
+      problemsOf({ OIDC_PROVIDERS: JSON.stringify(providers) })["OIDC_PROVIDERS"];
+    for (const issuer of ["http://127.0.0.1:4000", "http://localhost:4000", "https://login.example.com/tenant/v2.0"])
+      expect(wrong({ ...example, issuer })).toBeUndefined();
+    for (const redirectUri of ["http://localhost:5173/in", "com.example.app:/signed-in"])
+      expect(wrong({ ...example, redirectUris: [redirectUri] })).toBeUndefined();
+    for (const issuer of [
+      "http://id.example.com",
+      "id.example.com",
+      "https://u:p@id.example.com",
+      "https://id.example.com?x",
+      "http://127.0.0.1.example.com",
+    ])
+      expect(wrong({ ...example, issuer })).toContain("0.issuer");
+    for (const redirectUri of [
+      "javascript:alert(1)",
+      "data:text/html",
+      "https://app.example.com",
+      "https://app.example.com/a/../b",
+      "https://a.example.com/?x",
+      "http://app.example.com/",
+    ])
+      expect(wrong({ ...example, redirectUris: [redirectUri] })).toContain("0.redirectUris.0");
+    expect(wrong({ ...example, secret: "x" })).toContain("secret");
+    expect(wrong({ ...example, id: "Example" })).toContain("0.id");
+    expect(wrong({ ...example, scopes: ["email"] })).toContain("openid among them");
+    expect(wrong(example, { ...example, redirectUris: ["https://app.example.com/b"] })).toContain("each id stands once");
+    expect(wrong(example, { ...example, id: "another" })).toContain("share a redirect URI");
+    expect(problemsOf({ OIDC_PROVIDERS: "[{" })["OIDC_PROVIDERS"]).toMatch(/^must be: a JSON list of providers[^\n]*$/);
   });
 
   it("tells every problem at once, by the variable's name and with what would be right", () => {
@@ -50,6 +123,31 @@ describe("configuration", () => {
     expect(problems["BCRYPT_COST"]).toContain("at least 4");
     expect(problems["DATABASE_URL"]).toContain("postgres://");
   });
+
+  it.each([
+    "postgres://svc:p@ss:w/rd#?%@127.0.0.1:5432/users",
+    "postgres://svc:p%ZZd@127.0.0.1/users",
+    "postgres://svc:pass#word@127.0.0.1/users",
+    "postgres://svc:p@ss/word@127.0.0.1/users",
+  ])("refuses the URL of a server whose password was not encoded, without repeating it: %s", (url) => {
+    const problems = problemsOf({ DATABASE_URL: url, DATABASE_DIRECT_URL: url, REDIS_URL: url.replace("postgres:", "redis:") });
+    expect(Object.keys(problems).sort()).toEqual(["DATABASE_DIRECT_URL", "DATABASE_URL", "REDIS_URL"]);
+    for (const message of Object.values(problems)) {
+      expect(message).toContain("percent-encoded");
+      expect(message).not.toContain("svc");
+    }
+  });
+
+  it.each(["https://u:p@a.example", "https://a.example/?x=1", "https://a.example/#f"])("refuses %s to make links from", (url) => {
+    expect(problemsOf({ PUBLIC_URL: url })).toHaveProperty("PUBLIC_URL");
+  });
+
+  it.each(["postgres:///users?host=/var/run/postgresql", "postgres://svc:p%40ss%2Fw%23rd@[::1]:5432/users?sslmode=require"])(
+    "takes %s",
+    (url) => {
+      expect(problemsOf({ DATABASE_URL: url })).toEqual({});
+    },
+  );
 
   it("refuses what is unsafe together", () => {
     expect(problemsOf({ NODE_ENV: "production", RATE_LIMITS: "off" })).toMatchObject({

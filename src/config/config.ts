@@ -1,8 +1,10 @@
 /** Environment → one typed `Config`. The only room that reads `process.env`. Every problem is told at once. */
 
 import { hostname } from "node:os";
+import type { Role } from "#src/kernel/actor";
 import { Secret } from "#src/kernel/secret";
 import { crossChecks, mailDriverOf, sidecarOf, type ConfigProblem, type Setting } from "./cross-checks.ts";
+import type { OidcProviderConfig } from "./oidc-variables.ts";
 import type { MailSender, SmtpServer } from "./mail-variables.ts";
 import { variables, type SAMPLERS, type Variables } from "./variables.ts";
 
@@ -21,6 +23,9 @@ export interface Config {
   readonly corsOrigins: readonly string[];
   readonly trustedProxyHops: number;
   readonly dataDir: string;
+  readonly keysRereadSeconds: number;
+  /** 0: never. */
+  readonly keysRotateDays: number;
   readonly databaseUrl: Secret<string> | undefined;
   readonly databaseDirectUrl: Secret<string> | undefined;
   readonly databaseMaxConnections: number;
@@ -31,11 +36,30 @@ export interface Config {
   readonly dapr: DaprConfig;
   /** Undefined where mail stays in the development mailbox, and in processes that send none. */
   readonly smtp: SmtpConfig | undefined;
-  readonly registration: "open";
+  /** Undefined: any host. */
+  readonly avatarHosts: readonly string[] | undefined;
+  readonly registration: "open" | "verified";
+  /** Whether people without an account see profiles that are for everyone. */
+  readonly publicProfiles: boolean;
+  /** Whether a mailed code signs in. */
+  readonly emailSignIn: boolean;
+  /** The page of the application that a mailed link for signing in opens; undefined: mails have the code only. */
+  readonly emailSignInUrl: string | undefined;
+  /** Accounts of these roles must have a second factor to sign in. */
+  readonly mfaRequiredRoles: readonly Role[];
+  readonly webauthn: WebAuthnConfig;
+  /** Whom people may sign in through, besides here. */
+  readonly oidcProviders: readonly OidcProviderConfig[];
   readonly bootstrapAdmin: { readonly username: string; readonly email: string; readonly password: Secret<string> } | undefined;
   readonly refreshReuseGraceSeconds: number;
+  readonly sessionLimits: { readonly idleDays: number; readonly absoluteDays: number; readonly perUser: number };
+  /** For how long a device can be trusted; 0 for never. */
+  readonly trustedDeviceDays: number;
   readonly bcryptCost: number;
+  /** Base URL of a range API, no slash at the end. Undefined where none is asked. */
+  readonly breachedPasswordsUrl: string | undefined;
   readonly rateLimits: boolean;
+  readonly graphql: GraphqlConfig;
   /** Our own audience first, then one a neighbour. */
   readonly audiences: readonly string[];
   /** Where worker and controller answer health and metrics; they do not listen when it is not given. */
@@ -43,6 +67,14 @@ export interface Config {
   readonly kubernetes: KubernetesConfig;
   readonly tracing: TracingConfig | undefined;
   readonly logLevel: "debug" | "info" | "warn" | "error";
+}
+
+/** What of GraphQL is for whom. */
+export interface GraphqlConfig {
+  /** Whether the schema is shown to whoever asks. */
+  readonly introspection: boolean;
+  /** Path of the manifest of trusted documents; undefined where there is none. */
+  readonly documents: string | undefined;
 }
 
 /** How to reach daprd, and how it proves itself to us. */
@@ -54,8 +86,18 @@ export interface DaprConfig {
   readonly appToken: Secret<string> | undefined;
   /** One pub/sub component for everything; undefined: `pubsub` to publish, and one component for each subscribed topic. */
   readonly pubsub: string | undefined;
+  /** A topic without queues, to learn by what the broker confirmed; empty: a 204 is believed. */
+  readonly probeTopic: string;
   /** Where apps must be that may call us, as their sidecars prove; undefined: anywhere. */
   readonly callerNamespace: string | undefined;
+}
+
+/** Which site passkeys are of. */
+export interface WebAuthnConfig {
+  /** A host name: an authenticator answers for this one only. */
+  readonly rpId: string;
+  /** Pages that may ask for passkeys: exact origins, or `localhost-any-port` for any http://localhost. */
+  readonly origins: readonly string[];
 }
 
 /** Where mail goes and whom it is from. */
@@ -121,7 +163,10 @@ function assemble(env: Variables, setting: Setting): Config {
   return {
     production: env.NODE_ENV === "production",
     ...addresses(env, setting),
+    webauthn: webauthnConfig(env, addresses(env, setting)),
     dataDir: env.DATA_DIR,
+    keysRereadSeconds: env.KEYS_REREAD_SECONDS,
+    keysRotateDays: env.KEYS_ROTATE_DAYS,
     databaseUrl: secret(env.DATABASE_URL),
     databaseDirectUrl: secret(env.DATABASE_DIRECT_URL ?? env.DATABASE_URL),
     databaseMaxConnections: env.DATABASE_MAX_CONNECTIONS,
@@ -129,11 +174,21 @@ function assemble(env: Variables, setting: Setting): Config {
     sidecar: sidecarOf(env),
     dapr: daprConfig(env),
     smtp: smtpConfig(env),
-    registration: "open",
+    avatarHosts: env.AVATAR_HOSTS,
+    registration: env.REGISTRATION,
+    publicProfiles: env.PUBLIC_PROFILES === "on",
+    emailSignIn: env.EMAIL_SIGN_IN === "on",
+    emailSignInUrl: env.EMAIL_SIGN_IN_URL,
+    mfaRequiredRoles: env.MFA_REQUIRED_ROLES,
+    oidcProviders: env.OIDC_PROVIDERS,
     bootstrapAdmin: bootstrapAdmin(env),
     refreshReuseGraceSeconds: env.REFRESH_REUSE_GRACE_SECONDS,
+    sessionLimits: { idleDays: env.SESSION_IDLE_DAYS, absoluteDays: env.SESSION_ABSOLUTE_DAYS, perUser: env.SESSIONS_PER_USER },
+    trustedDeviceDays: env.TRUSTED_DEVICE_DAYS,
     bcryptCost: env.BCRYPT_COST,
+    breachedPasswordsUrl: env.BREACHED_PASSWORDS_URL === undefined ? undefined : withoutSlash(env.BREACHED_PASSWORDS_URL),
     rateLimits: env.RATE_LIMITS === "on",
+    graphql: graphqlConfig(env),
     audiences: env.AUDIENCES,
     kubernetes: {
       clusterName: env.CLUSTER_NAME,
@@ -166,12 +221,23 @@ function addresses(env: Variables, setting: Setting): Addresses {
   };
 }
 
+function webauthnConfig(env: Variables, { publicUrl, corsOrigins }: Addresses): WebAuthnConfig {
+  const { hostname: host, origin } = new URL(publicUrl);
+  return { rpId: env.WEBAUTHN_RP_ID ?? host, origins: [...new Set([origin, ...corsOrigins])] };
+}
+
+function graphqlConfig(env: Variables): GraphqlConfig {
+  const byDefault = env.NODE_ENV === "production" ? "off" : "on";
+  return { introspection: (env.GRAPHQL_INTROSPECTION ?? byDefault) === "on", documents: env.GRAPHQL_DOCUMENTS };
+}
+
 function daprConfig(env: Variables): DaprConfig {
   return {
     httpPort: env.DAPR_HTTP_PORT ?? DEFAULT_DAPR_PORT,
     apiToken: secret(env.DAPR_API_TOKEN),
     appToken: secret(env.APP_API_TOKEN),
     pubsub: env.DAPR_PUBSUB,
+    probeTopic: env.DAPR_PROBE_TOPIC,
     callerNamespace: env.POD_NAMESPACE,
   };
 }

@@ -19,6 +19,7 @@ export function crossChecks(env: Variables, setting: Setting): ConfigProblem[] {
     ...mailChecks(env, setting),
     ...togetherChecks(env),
     ...originChecks(env),
+    ...passkeyChecks(env),
   ];
 }
 
@@ -73,6 +74,16 @@ function originChecks(env: Variables): ConfigProblem[] {
     variable: "CORS_ORIGINS",
     message: `each must be an exact origin like https://app.example.com; ${JSON.stringify(origin)} is not`,
   }));
+}
+
+/** An authenticator answers only a page whose host is the site's or below it. */
+function passkeyChecks(env: Variables): ConfigProblem[] {
+  const rpId = env.WEBAUTHN_RP_ID;
+  if (rpId === undefined) return [];
+  const pages = [env.PUBLIC_URL ?? "http://localhost", ...(env.CORS_ORIGINS ?? [])];
+  const fits = pages.some((page) => URL.canParse(page) && `.${new URL(page).hostname}`.endsWith(`.${rpId}`));
+  if (fits) return [];
+  return [{ variable: "WEBAUTHN_RP_ID", message: "must be the host, or a parent domain of it, of PUBLIC_URL or of one of CORS_ORIGINS" }];
 }
 
 /** daprd's injector and `dapr run` set DAPR_HTTP_PORT: who is run beside one uses it. */

@@ -32,6 +32,8 @@ const instant = z.iso.datetime().describe("RFC 3339, UTC");
 const status = z.enum(["active", "suspended", "banned", "deactivated", "erased"]);
 const kind = z.enum(["limit", "suspend", "ban"]);
 
+const audience = z.enum(["everyone", "followers", "nobody"]);
+
 const publicProfile = z.object({
   userId,
   username: z.string(),
@@ -49,8 +51,41 @@ export const userRegistered = event(
 export const userProfileUpdated = event(
   "users.v1",
   "user.profile_updated.v1",
-  "The public part of a profile changed; carries it whole.",
-  publicProfile.extend({ bio: z.string(), profileVersion: z.number().int() }),
+  "A profile changed, or whom it is for; carries it whole.",
+  publicProfile.extend({
+    bio: z.string(),
+    profileVersion: z.number().int(),
+    details: z
+      .object({
+        links: z.array(z.object({ label: z.string(), url: z.string() })),
+        pronouns: z.string().nullable(),
+        location: z.string().nullable(),
+        timezone: z.string().nullable(),
+      })
+      .optional(),
+    previousUsername: z.string().optional().describe("The name that was left with this change; it leads to the user for 90 days"),
+    visibleTo: audience.optional().describe("To whom its owner shows more than names and picture; everyone where it is missing"),
+  }),
+);
+
+export const privacyChanged = event(
+  "users.private.v1",
+  "user.privacy_changed.v1",
+  "The subject let others see and do more or less; carries the settings whole.",
+  z.object({
+    userId,
+    privacy: z.object({
+      profile: audience,
+      email: audience,
+      followersList: audience,
+      followingList: audience,
+      lastSeen: audience,
+      typing: audience,
+      discoverable: audience,
+      messages: audience,
+      requireFollowApproval: z.boolean(),
+    }),
+  }),
 );
 
 const edge = z.object({
@@ -61,6 +96,53 @@ const edge = z.object({
 
 export const userFollowed = event("users.v1", "user.followed.v1", "The subject began to follow someone.", edge);
 export const userUnfollowed = event("users.v1", "user.unfollowed.v1", "The subject follows someone no more, whoever ended it.", edge);
+
+export const followRequested = event("users.private.v1", "user.follow_requested.v1", "The subject asked to follow someone.", edge);
+export const followAccepted = event(
+  "users.private.v1",
+  "user.follow_accepted.v1",
+  "A request of the subject was accepted; that they follow is an event of its own.",
+  edge,
+);
+export const followRequestEnded = event(
+  "users.private.v1",
+  "user.follow_request_ended.v1",
+  "A request of the subject waits no more and was not accepted.",
+  edge.extend({ how: z.enum(["cancelled", "rejected", "blocked"]) }),
+);
+
+/** What a block ended of each edge. */
+const cut = z.object({
+  follow: z.enum(["requested", "accepted"]).nullable().describe("From the blocker to the blocked"),
+  followed: z.enum(["requested", "accepted"]).nullable().describe("From the blocked to the blocker"),
+});
+const block = z.object({ blockerId: z.uuid(), blockedId: z.uuid(), cut });
+
+export const userBlocked = event(
+  "users.private.v1",
+  "user.blocked.v1",
+  "The subject blocked someone: neither may learn of the other from now on. The follows it ended are events of their own.",
+  block,
+);
+export const userUnblocked = event(
+  "users.private.v1",
+  "user.unblocked.v1",
+  "The subject took a block back. What it ended stays ended.",
+  block,
+);
+
+export const userMuted = event(
+  "users.private.v1",
+  "user.muted.v1",
+  "The subject does not want to see someone's things, until then where it says so. The muted one must not notice.",
+  z.object({ muterId: z.uuid(), mutedId: z.uuid(), until: instant.nullable(), notifications: z.boolean() }),
+);
+export const userUnmuted = event(
+  "users.private.v1",
+  "user.unmuted.v1",
+  "The subject took a mute back. One that reaches its end has no event.",
+  z.object({ muterId: z.uuid(), mutedId: z.uuid() }),
+);
 
 export const userRestricted = event(
   "users.v1",

@@ -6,6 +6,7 @@ import type { Log } from "#src/kernel/log";
 import { KubeError, type Kube } from "./kube.ts";
 import type { Again } from "./queue.ts";
 import { RetryError } from "./reconcile.ts";
+import { failureOf } from "./reachability.ts";
 import { keyOfExternalId, USERBANS_PATH } from "./userban.ts";
 
 interface Needs {
@@ -14,7 +15,7 @@ interface Needs {
   readonly log: Log;
   readonly clusterName: string;
   readonly isLeader: () => boolean;
-  readonly reached: (isReached: boolean) => void;
+  readonly reached: (failure: string | undefined) => void;
   /** Whether the cache has it, or its end is to be said anyway. */
   readonly isKnown: (key: string) => boolean;
 }
@@ -26,7 +27,7 @@ interface Needs {
  */
 export async function endOrphans(deps: Needs, signal: AbortSignal): Promise<Again> {
   const listed = await deps.restrictions.list({ signal });
-  deps.reached(listed.kind !== "unreachable");
+  deps.reached(failureOf(listed));
   if (listed.kind !== "answer") throw new RetryError(listed.kind === "unreachable" ? listed.error : listed.code);
   for (const declared of listed.answer) {
     const key = keyOfExternalId(deps.clusterName, declared.externalId);
@@ -43,7 +44,7 @@ async function endOrphan(deps: Needs, key: string, declared: DeclaredRestriction
   // When the resource was made is not known; the service does, and an early moment never shuts a later incarnation out.
   const end = { uid, generation, createdAt: new Date(0).toISOString(), policy: "lift", note: "the resource is gone" } as const;
   const outcome = await deps.restrictions.end(externalId, end, { signal });
-  deps.reached(outcome.kind !== "unreachable");
+  deps.reached(failureOf(outcome));
   if (outcome.kind === "unreachable") throw new RetryError(outcome.error);
 }
 

@@ -11,6 +11,7 @@ import { noteOn, type EventRecorder, type Note } from "./events.ts";
 import { KubeError, type Kube } from "./kube.ts";
 import { firstStep, isPast, nextStep, type Step, type Verdict } from "./plan.ts";
 import type { Again } from "./queue.ts";
+import { failureOf } from "./reachability.ts";
 import { statusOf, statusPatch } from "./status.ts";
 import { externalIdOf, FINALIZER, keyOf, pathOf, type UserBan } from "./userban.ts";
 import { endOf, wishOf, WishError } from "./wish.ts";
@@ -30,8 +31,8 @@ export interface ReconcileNeeds {
   readonly isStaffAllowed: (namespace: string, signal: AbortSignal) => Promise<boolean>;
   /** Told of each repair. */
   readonly repaired: () => void;
-  /** Told of each call to the service, whether it got an answer of the contract. */
-  readonly reached: (isReached: boolean) => void;
+  /** Told of each call to the service: why it got no answer of the contract, or nothing. */
+  readonly reached: (failure: string | undefined) => void;
   /** The end of that incarnation has been said to the service. */
   readonly ended: (uid: string) => void;
 }
@@ -74,7 +75,7 @@ export async function reconcile(deps: ReconcileNeeds, ban: UserBan, attempt: num
 export async function endGone(deps: ReconcileNeeds, last: UserBan, signal: AbortSignal): Promise<void> {
   mayWrite(deps);
   const answer = await deps.restrictions.end(nameOf(deps, last), endOf(last, "the resource is gone"), callOf(signal));
-  deps.reached(answer.kind !== "unreachable");
+  deps.reached(failureOf(answer));
   if (answer.kind === "unreachable") throw new RetryError(answer.error);
   if (answer.kind === "refused")
     deps.log.warn({ userBan: keyOf(last), code: answer.code }, "the end of a UserBan that is gone was refused");
@@ -91,7 +92,7 @@ async function impose(deps: ReconcileNeeds, ban: UserBan, signal: AbortSignal): 
     const wish = wishOf(ban, await isStaffAllowed(ban.metadata.namespace, signal));
     mayWrite(deps);
     const outcome = await restrictions.put(nameOf(deps, ban), wish, callOf(signal));
-    deps.reached(outcome.kind !== "unreachable");
+    deps.reached(failureOf(outcome));
     return await verdictOf(deps, ban, outcome, signal);
   } catch (error) {
     if (error instanceof WishError) return { kind: "malformed", message: error.message };
@@ -147,7 +148,7 @@ async function endExpired(deps: ReconcileNeeds, ban: UserBan, signal: AbortSigna
   mayWrite(deps);
   const end = { ...endOf(ban, "its end was put into the past"), policy: "lift" as const };
   const outcome = await deps.restrictions.end(nameOf(deps, ban), end, callOf(signal));
-  deps.reached(outcome.kind !== "unreachable");
+  deps.reached(failureOf(outcome));
   if (outcome.kind === "answer") return { kind: "expired", ended: outcome.answer.restriction };
   return outcome.kind === "unreachable" ? outcome : { kind: "malformed", message: `expiresAt is in the past (${outcome.code})` };
 }
@@ -156,7 +157,7 @@ async function end(deps: ReconcileNeeds, ban: UserBan, look: Look & { readonly s
   const { step, attempt, signal } = look;
   mayWrite(deps);
   const outcome = await deps.restrictions.end(nameOf(deps, ban), endOf(ban, "the resource was deleted"), callOf(signal));
-  deps.reached(outcome.kind !== "unreachable");
+  deps.reached(failureOf(outcome));
   if (outcome.kind !== "answer" && !step.released)
     return await conclude(deps, ban, {
       attempt,

@@ -59,10 +59,14 @@ export function isConnectionLoss(error: unknown): boolean {
   return typeof message === "string" && LOST_TEXT.test(message);
 }
 
+/** A statement ran into its time-out, or was cancelled. */
+export function isStatementTimeout(error: unknown): boolean {
+  return codeOf(error) === "57014";
+}
+
 /** A statement or lock ran into its time-out. */
 function isTimeout(error: unknown): boolean {
-  const code = codeOf(error);
-  return code === "57014" || code === "55P03";
+  return isStatementTimeout(error) || codeOf(error) === "55P03";
 }
 
 /** Turns an outage into 503 with Retry-After and leaves everything else as it is. */

@@ -16,7 +16,7 @@ export interface DbOptions {
   /** Shown in `pg_stat_activity`. */
   readonly applicationName: string;
   readonly log: Log;
-  /** How long a caller waits for a free connection before 503. */
+  /** How long a caller waits for a free connection before 503; 2 s when left out. */
   readonly acquireTimeoutMs?: number;
   /** How long one statement may take before its connection is given up. */
   readonly statementTimeoutMs?: number;
@@ -43,7 +43,8 @@ export function openDb(options: DbOptions): Db {
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.maxConnections,
-    connectionTimeoutMillis: options.acquireTimeoutMs ?? 1_000,
+    // A process that stood still for a second, as beside another that starts, finds its callers' time over before what it waited for.
+    connectionTimeoutMillis: options.acquireTimeoutMs ?? 2_000,
     idleTimeoutMillis: 600_000,
     application_name: options.applicationName,
     keepAlive: true,
@@ -60,28 +61,39 @@ export function openDb(options: DbOptions): Db {
     const level = pool.ending ? "debug" : "warn";
     options.log[level]({ error: error.message }, "an idle database connection was lost");
   });
-  // A server that drops a checked-out client emits on that client; without a listener the process would end.
-  pool.on("connect", (client) => client.on("error", (error) => options.log.debug({ error: error.message }, "database connection lost")));
+  pool.on("connect", (client) => {
+    // A server that drops a checked-out client emits on that client; without a listener the process would end.
+    const lost = (error: Error): void => options.log.debug({ error: error.message }, "database connection lost");
+    client.on("error", lost);
+    // What walks an index for a page is planned as if it read the whole range, and where that costs more than jit_above_cost it would be
+    // compiled first, which takes longer than to run it. Sent with the first statement; poolers refuse what they do not know at the startup.
+    client.query("set jit = off").catch(lost);
+  });
   const db = knexModule({ client: "pg", connectionPool: pool, log: knexLog(options.log) } as Knex.Config) as Db;
   pools.set(db, { pool, onQuery: options.onQuery });
   return db;
 }
 
+/** So many connections that could not be had in a row mean a database that is away, and not a busy machine. */
+const WARM_UP_TRIES = 3;
+
 /**
  * Opens every connection ahead of the first requests, one after the other: a process that has just become ready gets its share of the
- * traffic at once, and on a busy machine a connection takes longer than a request waits for it. One that cannot be had is no error
- * here; whoever needs it is told.
+ * traffic at once, and on a busy machine a connection takes longer than a request waits for it. Those that cannot be had are no error
+ * here: readiness and whoever needs one tell so.
  */
 export async function warmUp(db: Db): Promise<void> {
   const { pool } = poolOf(db);
   const held: pg.PoolClient[] = [];
-  try {
-    while (held.length < pool.options.max) held.push(await pool.connect());
-  } catch {
-    // The database is away: readiness and the first request tell so.
-  } finally {
-    for (const client of held) client.release();
+  for (let failures = 0; held.length < pool.options.max && failures < WARM_UP_TRIES;) {
+    try {
+      held.push(await pool.connect());
+      failures = 0;
+    } catch {
+      failures += 1;
+    }
   }
+  for (const client of held) client.release();
 }
 
 /** knex prints to standard output else. What it says of connections is told by whoever wanted one, so it is for those who look closely. */
@@ -90,10 +102,11 @@ function knexLog(log: Log): Knex.Config["log"] {
   return { debug: tell, warn: tell, error: tell, deprecate: tell };
 }
 
-/** Waits for running statements and closes every connection. */
+/** Waits for running statements and transactions, and closes every connection. */
 export async function closeDb(db: Db): Promise<void> {
-  await db.destroy();
+  // The pool first: knex, once destroyed, gives no connection back, and the pool would wait for that of a running transaction for ever.
   await pools.get(db)?.pool.end();
+  await db.destroy();
 }
 
 /** Connections open, idle and awaited, for metrics. */

@@ -94,11 +94,20 @@ export async function endServer(data: string, pid: number, firstSignal: "SIGINT"
 
 async function goneWithin(data: string, pid: number, patienceMs: number): Promise<boolean> {
   const giveUpAtMs = systemClock.monotonicMs() + patienceMs;
-  while (await isServedBy(data, pid)) {
+  while ((await isServedBy(data, pid)) || (await isLeaving(data, pid))) {
     if (systemClock.monotonicMs() > giveUpAtMs) return false;
     await delay(POLL_MS);
   }
   return true;
+}
+
+/** Whether a server that has removed its postmaster.pid, the last thing it does, is still there for the moment its exit takes. */
+async function isLeaving(data: string, pid: number): Promise<boolean> {
+  if (await servesFolder(pid, data)) return true;
+  if (process.platform !== "linux") return false;
+  // Its memory is given back first (no command line any more), then it is a zombie, then it is gone.
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+  return /^Name:\s+postgres$/m.test(status) && !/^State:\s+[ZX]/m.test(status);
 }
 
 async function isServedBy(data: string, pid: number): Promise<boolean> {

@@ -3,7 +3,7 @@ import { restrictionLifted, userUnfollowed } from "#src/contract/event-types";
 import { row, rows, sql } from "#src/db/sql";
 import { inTx } from "#src/db/tx";
 import { eventDatabase } from "../../test/kit/event-loop.ts";
-import { appendEvent } from "./append.ts";
+import { appendEvent, appendEvents } from "./append.ts";
 
 describe("appendEvent", () => {
   it("numbers a user's events without a gap, private ones on their own", async () => {
@@ -66,5 +66,40 @@ describe("appendEvent", () => {
     const broken = { followerId: "nobody", followeeId: subject, edgeVersion: 1 };
     await expect(inTx(database.db, (tx) => appendEvent(tx, userUnfollowed, { subject, data: broken }))).rejects.toThrow();
     expect(await row(database.db, sql`select count(*) as events from outbox`)).toEqual({ events: 0 });
+  });
+});
+
+describe("appendEvents", () => {
+  it("numbers each subject's event as appendEvent does, in one statement, all or none", async () => {
+    await using database = await eventDatabase(3);
+    const { subjects } = database;
+    const [first = ""] = subjects;
+    const data = { followerId: first, followeeId: first, edgeVersion: 1, email: "ann@example.com" };
+    await inTx(database.db, (tx) => appendEvent(tx, userUnfollowed, { subject: first, data }));
+
+    await inTx(database.db, (tx) =>
+      appendEvents(
+        tx,
+        userUnfollowed,
+        subjects.toReversed().map((subject) => ({ subject, data })),
+      ),
+    );
+    await inTx(database.db, async (tx) => {
+      await appendEvents(tx, userUnfollowed, [{ subject: first, data }]);
+      throw new Error("undone");
+    }).catch(() => {});
+
+    const events = await rows<{ subject: string; user_version: number; data: object }>(
+      database.db,
+      sql`select subject, user_version, data from outbox order by user_version desc, subject`,
+    );
+    expect(events.map(({ subject, user_version: version }) => [subject, version])).toEqual([
+      [first, 2],
+      ...subjects.toSorted().map((subject) => [subject, 1]),
+    ]);
+    expect(new Set(events.map((event) => JSON.stringify(Object.keys(event.data).toSorted())))).toEqual(
+      new Set(['["edgeVersion","followeeId","followerId"]']),
+    );
+    await inTx(database.db, (tx) => appendEvents(tx, userUnfollowed, []));
   });
 });

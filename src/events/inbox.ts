@@ -11,13 +11,13 @@ import { handleOnce } from "./handle-once.ts";
 import { noteDead, noteTrouble, type InboxEvent } from "./inbox.sql.ts";
 import { originOf } from "./origin.ts";
 import { createPushing, type Pushing } from "./push.ts";
-import type { Receipts } from "./receipts.ts";
+import type { Marks } from "./marks.ts";
 
 export interface InboxOptions<Deps> {
   readonly db: Db;
   readonly consumers: readonly Consumer<Deps>[];
   readonly deps: Deps;
-  readonly receipts: Pick<Receipts, "note">;
+  readonly receipts: Pick<Marks, "note">;
   readonly log: Log;
   /** A handler that takes longer has failed; 5 s when left out. */
   readonly consumerTimeoutMs?: number;

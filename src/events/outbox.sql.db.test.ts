@@ -58,6 +58,38 @@ describe("claiming", () => {
     expect(claimed.map((event) => event.subject).sort()).toEqual(database.subjects.slice(3).sort());
   });
 
+  it("takes nothing while 512 wait for their receipts, whatever failed beside them, until one of these has come", async () => {
+    await using database = await eventDatabase(520);
+    await fillOutbox(database.db, database.subjects, 1);
+    const claimed = await claim(database.db, 512);
+    expect(claimed).toHaveLength(512);
+    expect(await claim(database.db, 8)).toEqual([]);
+    await done(database.db, claimed.slice(0, 1));
+    expect(await claim(database.db, 8)).toHaveLength(8);
+    await affected(database.db, sql`update outbox set last_error = 'the broker is away' where done_at is null`);
+    await fillOutbox(database.db, database.subjects.slice(0, 1), 1);
+    expect(await claim(database.db, 8)).toHaveLength(1);
+  });
+
+  it("takes nothing while 64 have waited for a fifth of their lease, and does when fewer have, or when it has ended", async () => {
+    await using database = await eventDatabase(65);
+    await fillOutbox(database.db, database.subjects, 1);
+    const claimed = await claim(database.db, 64);
+    const waited = async (seconds: number, count: number): Promise<readonly ClaimedEvent[]> => {
+      const ids = claimed.slice(0, count).map(({ id }) => id);
+      await affected(
+        database.db,
+        sql`update outbox set due_at = now() + make_interval(secs => 60 - case when id = any (${ids}::uuid[]) then ${seconds}::int else 0 end)
+            where due_at > now() or id = any (${ids}::uuid[])`,
+      );
+      return await claim(database.db, 1);
+    };
+    expect(await waited(13, 64)).toEqual([]);
+    expect(await waited(13, 63)).toHaveLength(1);
+    // All over: they are due again.
+    expect(await waited(61, 64)).toHaveLength(1);
+  });
+
   it("gives an event again when its lease has ended, after a longer one each time", async () => {
     await using database = await eventDatabase(1);
     await fillOutbox(database.db, database.subjects, 1);

@@ -2,18 +2,19 @@ import { describe, expect, it } from "@jest/globals";
 import { restrictionLifted, userUnfollowed } from "#src/contract/event-types";
 import { affected, row, rows, sql } from "#src/db/sql";
 import type { Db } from "#src/db/pool";
-import type { CloudEvent, Sidecar } from "#src/sidecar/port";
-import { append, eventDatabase, fillOutbox, startEventLoop } from "../../test/kit/event-loop.ts";
+import type { CloudEvent } from "#src/sidecar/port";
+import { append, eventDatabase, fillOutbox, startEventLoop, type EventLoopOptions } from "../../test/kit/event-loop.ts";
 import { until } from "../../test/kit/until.ts";
 import { delay, systemClock } from "#src/kernel/clock";
 import { silentLog } from "#src/kernel/log";
+import { createConfirmations } from "#src/sidecar/dapr/confirmations";
 import { outboxFigures } from "./outbox.sql.ts";
 import { createRelay } from "./relay.ts";
 
 const never = new AbortController().signal;
 
 /** Notes what is published, then passes it on. */
-function noting(seen: CloudEvent[]): (real: Sidecar["publish"]) => Sidecar["publish"] {
+function noting(seen: CloudEvent[]): NonNullable<EventLoopOptions["publish"]> {
   return (real) => async (topic, event, signal) => {
     seen.push(event);
     await real(topic, event, signal);
@@ -27,8 +28,9 @@ function unfollow(
   return { subject, data: { followerId: subject, followeeId: subject, edgeVersion } };
 }
 
-async function allDone(db: Db): Promise<void> {
+async function allDone(db: Db, withinMs = 10_000): Promise<void> {
   await until(async () => (await row(db, sql`select 1 from outbox where done_at is null limit 1`)) === undefined, {
+    withinMs,
     what: "every event to be done",
   });
 }
@@ -55,6 +57,78 @@ describe("the relay", () => {
         data: { followerId: subject, followeeId: subject, edgeVersion: 1 },
       },
     ]);
+  });
+
+  it("publishes again what came back and was not confirmed, and nothing of that user in between", async () => {
+    await using database = await eventDatabase(1);
+    const [subject = ""] = database.subjects;
+    const seen: CloudEvent[] = [];
+    // The first time the broker's connection is lost, though the event is in our queue.
+    const confirm = (): Promise<boolean> => delay(30).then(() => seen.length > 1);
+    await using loop = startEventLoop(database.db, { publish: noting(seen), confirm });
+    await append(database.db, userUnfollowed, [unfollow(subject), unfollow(subject, 2)]);
+    await allDone(database.db);
+    expect(seen.map((event) => event.userversion)).toEqual([1, 1, 2]);
+    expect(seen[1]?.id).toBe(seen[0]?.id);
+    expect(loop.relay.figures()).toMatchObject({ published: 3, repeated: 1, unconfirmed: 1 });
+  });
+
+  it("sends fewer at once when the broker confirms nothing, halved once for all of one moment, and as many as before when it does", async () => {
+    await using database = await eventDatabase(40);
+    const windows: number[] = [];
+    let lost = 8;
+    const confirm = async (): Promise<boolean> => {
+      await delay(20);
+      windows.push(loop.relay.figures().window);
+      return (lost -= 1) < 0;
+    };
+    await using loop = startEventLoop(database.db, { confirm, relay: { maxInFlight: 8 } });
+    await fillOutbox(database.db, database.subjects, 1);
+    await allDone(database.db);
+    expect(Math.min(...windows)).toBe(4);
+    expect(loop.relay.figures()).toMatchObject({ unconfirmed: 8, window: 8 });
+  });
+
+  it("sends hardly more than once what a slow broker would confirm too late of many at once", async () => {
+    await using database = await eventDatabase(160);
+    // Each is sent when the one before is: what a component of daprd does, here 25 ms for each.
+    let sent: Promise<unknown> = Promise.resolve();
+    let sends = 0;
+    const send = async (): Promise<void> => {
+      sends += 1;
+      await (sent = sent.then(() => delay(25)));
+    };
+    const confirmations = createConfirmations({ clock: systemClock, probe: send });
+    const told = new Map<string, Promise<boolean>>();
+    await using loop = startEventLoop(database.db, {
+      publish: (real) => async (topic, event, signal) => {
+        const { confirmed } = await confirmations.sent(send);
+        told.set(event.id, confirmed);
+        await real(topic, event, signal);
+      },
+      confirm: (event) => told.get(event.id) ?? Promise.resolve(false),
+    });
+    await fillOutbox(database.db, database.subjects, 1);
+    await allDone(database.db);
+    // None, and one probe at the end, unless this machine stands still.
+    expect(loop.relay.figures().repeated).toBeLessThan(16);
+    expect(sends).toBeLessThan(160 * 1.2);
+  });
+
+  it("sends hardly more than once what is received slower than it could be sent", async () => {
+    await using database = await eventDatabase(2_000);
+    let delivered: Promise<unknown> = Promise.resolve();
+    await using loop = startEventLoop(database.db, {
+      // Taken at once, delivered one after the other.
+      publish: (real) => async (topic, event) => {
+        delivered = delivered.then(() => delay(5)).then(() => real(topic, event, never));
+      },
+      relay: { leaseMs: 5_000, publishTimeoutMs: 4_000 },
+    });
+    await fillOutbox(database.db, database.subjects, 1);
+    await allDone(database.db, 60_000);
+    // Some, where this machine stands still; without bounds more than half.
+    expect(loop.relay.figures().repeated).toBeLessThan(200);
   });
 
   it("lets a user's next event leave only after the receipt of the one before, and others meanwhile", async () => {
@@ -259,7 +333,12 @@ describe("the relay", () => {
 
   it("refuses a lease shorter than the publish deadline: two relays would hold one event", async () => {
     await using database = await eventDatabase(0);
-    const options = { db: database.db, sidecar: { publish: () => Promise.resolve() }, clock: systemClock, log: silentLog };
+    const options = {
+      db: database.db,
+      sidecar: { publish: () => Promise.reject(new Error("unused")), confirms: false },
+      clock: systemClock,
+      log: silentLog,
+    };
     expect(() => createRelay({ ...options, leaseMs: 100, publishTimeoutMs: 100 })).toThrow(RangeError);
   });
 });

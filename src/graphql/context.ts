@@ -1,9 +1,15 @@
 /** What one request's resolvers share. */
 
 import DataLoader from "dataloader";
-import type { Access, Actor, Client, Gate, Throttle } from "#src/kernel/actor";
+import { actionOf, type Access, type Actor, type Client, type Gate, type Throttle } from "#src/kernel/actor";
 import { currentSpan } from "#src/kernel/trace";
-import type { GraphqlContext, RootField } from "./part.ts";
+import type { GraphqlContext, RootField, SubscriptionField } from "./part.ts";
+
+/** Where subscriptions of a connection come from. */
+export interface Source<Deps> {
+  /** @throws Problem as the field's `begin` */
+  readonly open: (field: SubscriptionField<Deps>, context: GraphqlContext<Deps>, args: unknown) => Promise<AsyncIterable<unknown>>;
+}
 
 interface Asker {
   readonly accessToken: string | undefined;
@@ -24,23 +30,32 @@ export class RequestContext<Deps> implements GraphqlContext<Deps> {
   readonly client: Client;
   actor: Actor | undefined = undefined;
   private readonly asker: Asker;
+  private readonly source: Source<Deps> | undefined;
   private readonly admissions = new Map<string, Promise<Actor | undefined>>();
   private readonly loaders = new Map<string, DataLoader<unknown, unknown>>();
 
-  constructor(deps: Deps, asker: Asker) {
+  /** @param source where the request came over a websocket */
+  constructor(deps: Deps, asker: Asker, source?: Source<Deps>) {
     this.deps = deps;
     this.client = asker.client;
     this.asker = asker;
+    this.source = source;
   }
 
   /** Lets a root field run or throws why not. A mutation asks anew: the one before it may have ended the session. */
-  async admit(field: Pick<RootField<Deps>, "needs" | "throttle">, kind: "query" | "mutation"): Promise<void> {
+  async admit(field: Pick<RootField<Deps>, "needs" | "throttle">, kind: "query" | "mutation" | "subscription"): Promise<void> {
     const actor = await (kind === "query" ? this.admission(field.needs) : this.ask(field.needs));
     if (actor !== undefined) {
       this.actor = actor;
       currentSpan()?.set({ "enduser.id": actor.userId });
     }
-    this.asker.throttle(field.throttle, { actor, client: this.client });
+    this.asker.throttle(actionOf(field, actor), { actor, client: this.client });
+  }
+
+  /** Begins a subscription whose field was admitted. @throws Problem as the field's `begin` */
+  subscribe(field: SubscriptionField<Deps>, args: unknown): Promise<AsyncIterable<unknown>> {
+    if (this.source === undefined) throw new Error("a subscription came over HTTP");
+    return this.source.open(field, this, args);
   }
 
   readonly loader: GraphqlContext<Deps>["loader"] = <Key, Value>(

@@ -27,6 +27,8 @@ type Variables = Readonly<Record<string, unknown>>;
 
 /** Arguments, or members of an input object, that say how long a list is. */
 const SIZE_NAMES = new Set(["limit", "first", "last"]);
+/** Arguments that are lists themselves, of which each entry is answered by one. */
+const COUNTED_NAMES = new Set(["representations", "ids"]);
 const DEFAULT_PAGE = 20;
 const LARGEST_PAGE = 100;
 /** A list whose length nobody asked for. */
@@ -82,16 +84,18 @@ function fieldCost(walk: Walk, node: FieldNode, parent: GraphQLCompositeType, is
   const type = field === undefined ? undefined : getNamedType(field.type);
   if (field === undefined || !isCompositeType(type) || node.selectionSet === undefined) return 0;
   const size = sizeOf(field, node, walk.variables);
-  const isUncountedList = isListType(getNullableType(field.type)) && !isSized;
-  const times = size ?? (isUncountedList ? UNSIZED_LIST : 1);
-  return times * (1 + setCost(walk, node.selectionSet, type, size !== undefined));
+  const isList = isListType(getNullableType(field.type));
+  const times = size ?? (isList && !isSized ? UNSIZED_LIST : 1);
+  // The size of a page is that of the list in it; that of a list says nothing of the lists in its entries.
+  return times * (1 + setCost(walk, node.selectionSet, type, size !== undefined && !isList));
 }
 
 /** The length asked for by this field's arguments; undefined when it has none that say it. */
 function sizeOf(field: GraphQLField<unknown, unknown>, node: FieldNode, variables: Variables): number | undefined {
   const sizing = field.args.filter((argument) => {
     const type = getNamedType(argument.type);
-    return SIZE_NAMES.has(argument.name) || (isInputObjectType(type) && Object.keys(type.getFields()).some((name) => SIZE_NAMES.has(name)));
+    if (SIZE_NAMES.has(argument.name) || COUNTED_NAMES.has(argument.name)) return true;
+    return isInputObjectType(type) && Object.keys(type.getFields()).some((name) => SIZE_NAMES.has(name));
   });
   if (sizing.length === 0) return undefined;
   const given = (node.arguments ?? []).filter((argument) => sizing.some(({ name }) => name === argument.name.value));
@@ -100,6 +104,8 @@ function sizeOf(field: GraphQLField<unknown, unknown>, node: FieldNode, variable
 }
 
 function numbersIn(name: string, value: unknown): number[] {
+  // One that is no list is taken for a list of one.
+  if (COUNTED_NAMES.has(name)) return [Array.isArray(value) ? value.length : 1];
   if (SIZE_NAMES.has(name)) return value === undefined || value === null ? [] : [typeof value === "number" ? value : LARGEST_PAGE];
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([key, inner]) => (SIZE_NAMES.has(key) ? numbersIn(key, inner) : []));

@@ -16,20 +16,34 @@ const APOLLO_CODES: Readonly<Record<string, ProblemType>> = {
   BAD_REQUEST: requestInvalid,
 };
 
+/** Not of our catalogue: clients know it by the protocol, and send the document along then. */
+const HASH_UNKNOWN = "PERSISTED_QUERY_NOT_FOUND";
+
+/** graphql-js' hints at names that are near. Apollo hides those of documents, and not those of variables. */
+const HINT = / ?Did you mean [^]*$/;
+
 /** One refusal as an entry of `errors`. */
 export function problemError(problem: Problem): GraphQLFormattedError {
   const { title, detail, ...extensions } = problemDocument(problem);
   return { message: detail ?? title, extensions };
 }
 
-/** Apollo's `formatError`. Unexpected errors are logged and answered with `service.internal_error`. */
-export function errorFormatter(log: Log): (formatted: GraphQLFormattedError, error: unknown) => GraphQLFormattedError {
+/**
+ * Apollo's `formatError`. Unexpected errors are logged and answered with `service.internal_error`.
+ * @param options.introspection whether refusals may name what the schema has
+ */
+export function errorFormatter(
+  log: Log,
+  { introspection }: { readonly introspection: boolean },
+): (formatted: GraphQLFormattedError, error: unknown) => GraphQLFormattedError {
   return (formatted, error) => {
     const original = originalOf(error);
     if (original instanceof Problem) return placed(formatted, problemError(original));
+    if (formatted.extensions?.["code"] === HASH_UNKNOWN) return { message: formatted.message, extensions: { code: HASH_UNKNOWN } };
     const type = apolloRefusal(formatted);
     if (type !== undefined) {
-      return placed(formatted, { message: formatted.message, extensions: { code: type.code, status: type.status } });
+      const message = introspection ? formatted.message : formatted.message.replace(HINT, "");
+      return placed(formatted, { message, extensions: { code: type.code, status: type.status } });
     }
     const span = currentSpan();
     span?.fail(errorTypeOf(original));
@@ -39,7 +53,8 @@ export function errorFormatter(log: Log): (formatted: GraphQLFormattedError, err
   };
 }
 
-function originalOf(error: unknown): unknown {
+/** What was thrown, below what GraphQL put around it. */
+export function originalOf(error: unknown): unknown {
   return error instanceof GraphQLError && error.originalError !== undefined ? originalOf(error.originalError) : error;
 }
 

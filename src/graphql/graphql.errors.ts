@@ -22,3 +22,17 @@ export const tooCostly = problem("graphql.too_costly", 400, "The operation would
 export const syntaxError = problem("graphql.syntax_error", 400, "The document does not parse");
 export const documentInvalid = problem("graphql.document_invalid", 400, "The document does not fit the schema");
 export const operationUnknown = problem("graphql.operation_unknown", 400, "Name one operation of the document");
+export const schemaHidden = problem("graphql.schema_hidden", 403, "The schema is not shown here");
+export const hashMismatch = problem("graphql.hash_mismatch", 400, "The hash is not the SHA-256 of the document");
+export const documentUntrusted = problem("graphql.document_untrusted", 400, "Only documents that were agreed on beforehand are run here");
+export const subscriptionOverHttp = problem(
+  "graphql.subscription_over_http",
+  400,
+  "Subscriptions are spoken over a websocket at this path, with the protocol graphql-transport-ws",
+);
+export const subscriptionsOnly = problem(
+  "graphql.subscriptions_only",
+  400,
+  "Over a websocket there are subscriptions only; send queries and mutations by HTTP",
+);
+export const tooManySubscriptions = problem("graphql.too_many_subscriptions", 409, "A connection may have 20 subscriptions at once");

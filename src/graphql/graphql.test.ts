@@ -1,17 +1,19 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import { getIntrospectionQuery } from "graphql";
+import { getIntrospectionQuery, type GraphQLObjectType } from "graphql";
 import Koa from "koa";
 import { account, anyone, type Actor, type Gate } from "#src/kernel/actor";
 import type { SessionId, UserId } from "#src/kernel/ids";
 import { silentLog, type Log, type LogFields } from "#src/kernel/log";
 import { Problem, problem } from "#src/kernel/problem";
 import { createGraphql, type Graphql } from "./graphql.ts";
-import type { GraphqlPart } from "./part.ts";
+import { joinParts, type GraphqlPart } from "./part.ts";
+import { assembleSchema } from "./schema.ts";
 
 const tokenMissing = problem("token.missing", 401, "An access token is needed");
 const restricted = problem("account.restricted", 403, "The account is restricted");
+const denied = problem("access.denied", 403, "This needs a role that the account does not have");
 const limited = problem("rate.limited", 429, "Too many tries");
 const gone = problem("thing.not_found", 404, "There is no such thing");
 
@@ -30,7 +32,7 @@ interface Deps {
 
 const typeDefs = `
   input PageInput { limit: Int, cursor: String }
-  type Thing { id: ID!, name(style: String): String, owner: Thing, parts(limit: Int): [Thing!]!, broken: String }
+  type Thing { id: ID!, name(style: String): String, owner: Thing, secrets: String, log: String, parts(limit: Int): [Thing!]!, broken: String }
   type ThingPage { data: [Thing!]!, pagination: Pagination! }
   extend type Query { me: Thing, thing(id: ID!): Thing, things(query: String, pagination: PageInput): ThingPage, open: String, crash: String, whoami: String }
   extend type Mutation { rename(name: String!): Thing }
@@ -80,13 +82,25 @@ const part: GraphqlPart<Deps> = {
       },
     },
   },
-  types: { Thing: { parts: () => [], owner: (_thing, _args, { actor }) => (actor === undefined ? null : thing(actor.userId)) } },
+  types: {
+    Thing: {
+      parts: () => [],
+      owner: (_thing, _args, { actor }) => (actor === undefined ? null : thing(actor.userId)),
+      secrets: {
+        needs: { kind: "account", role: "moderator" },
+        throttle: { name: "test.secrets", limit: 2, windowSeconds: 60 },
+        resolve: ({ id }: { id: string }) => `of ${id}`,
+      },
+      log: { needs: { kind: "account", role: "admin" }, throttle, resolve: () => "lines" },
+    },
+  },
 };
 
 const gate: Gate = (token, access) => {
   if (access.kind === "anyone") return Promise.resolve(undefined);
   seen.push(`gate ${access.role ?? "user"}`);
   if (token === undefined) return Promise.reject(new Problem(tokenMissing));
+  if (access.role === "admin") return Promise.reject(new Problem(denied));
   if (token === "banned") return Promise.reject(new Problem(restricted, { extensions: { restriction: { kind: "ban" } } }));
   return Promise.resolve(ann);
 };
@@ -107,12 +121,21 @@ interface Running {
 }
 
 async function run(production: boolean): Promise<Running> {
-  const clientOf = (): { address: string; addressKey: string; userAgent: string } => ({
+  const clientOf = (): { address: string; addressKey: string; userAgent: string; locale: "en" } => ({
     address: "127.0.0.1",
     addressKey: "127.0.0.1",
     userAgent: "",
+    locale: "en",
   });
-  const graphql = await createGraphql({ parts: [part], deps: { label: "hello" }, gate, throttle: count, clientOf, log, production });
+  const graphql = await createGraphql({
+    parts: [part],
+    deps: { label: "hello" },
+    gate,
+    throttle: count,
+    clientOf,
+    log,
+    introspection: !production,
+  });
   const app = new Koa().use(graphql.middleware);
   const handle = app.callback();
   const server = createServer((request, response) => void handle(request, response));
@@ -227,6 +250,27 @@ describe("GraphQL root fields", () => {
     expect(seen).toContain("batch of 2");
   });
 
+  it("admits to a door below the root by its own access, whatever led there, and counts each object", async () => {
+    const { body } = await ask("{ a: thing(id: 1) { id secrets } b: thing(id: 2) { id secrets } c: thing(id: 3) { id secrets log } }");
+    expect(seen.filter((one) => one.startsWith("gate"))).toEqual(["gate user", "gate moderator", "gate admin"]);
+    expect(body.data).toEqual({
+      a: { id: "1", secrets: "of 1" },
+      b: { id: "2", secrets: "of 2" },
+      c: { id: "3", secrets: null, log: null },
+    });
+    expect(body.errors?.map(({ extensions }) => extensions["code"]).sort()).toEqual(["access.denied", "rate.limited"]);
+    const changed = await ask(`mutation { rename(name: "a") { id log } }`);
+    expect([changed.code, changed.body.data]).toEqual(["access.denied", { rename: { id: "a", log: null } }]);
+  });
+
+  it("joins parts of one feature that add to the same type", () => {
+    const one = { typeDefs: "extend type Thing { one: Int }", types: { Thing: { one: () => 1 } } };
+    const two = { typeDefs: "extend type Thing { two: Int }", types: { Thing: { two: () => 2 } } };
+    const schema = assembleSchema([part, joinParts<Deps>(one, two)]);
+    const fields = (schema.getType("Thing") as GraphQLObjectType).getFields();
+    expect([fields["one"]?.resolve, fields["two"]?.resolve].every((resolve) => resolve !== undefined)).toBe(true);
+  });
+
   it("answers a refusal of one field beside the data of another", async () => {
     const { body, code } = await ask(`{ thing(id: "gone") { id } open }`);
     expect(code).toBe("thing.not_found");
@@ -250,9 +294,9 @@ describe("GraphQL root fields", () => {
       deps: { label: "" },
       gate,
       throttle: count,
-      clientOf: () => ({ address: "", addressKey: "", userAgent: "" }),
+      clientOf: () => ({ address: "", addressKey: "", userAgent: "", locale: "en" }),
       log,
-      production: true,
+      introspection: false,
     });
     await expect(start).rejects.toThrow("unguarded");
   });
@@ -437,7 +481,21 @@ describe("GraphQL over HTTP", () => {
     const inDevelopment = await ask(getIntrospectionQuery(), { on: development });
     expect(inDevelopment.body.data).toHaveProperty("__schema");
     expect((await ask(getIntrospectionQuery())).code).toBe("graphql.document_invalid");
+    for (const text of [
+      "{ opne }",
+      "{ thing(idd: 1) { id } }",
+      "{ things(pagination: { limt: 1 }) { data { id } } }",
+      "{ me { ...on Thng { id } } }",
+    ]) {
+      expect((await ask(text)).text).not.toMatch(/did you mean/i);
+      expect((await ask(text, { on: development })).text).toMatch(/did you mean/i);
+    }
     expect((await ask("{ opne }")).text).not.toContain("open");
+    // Variables are looked at when validation is over.
+    const query = "query q($p: PageInput) { things(pagination: $p) { data { id } } }";
+    const hinted = { variables: { p: { limt: 1 } } };
+    expect((await ask(query, { ...hinted, on: development })).text).toMatch(/did you mean/i);
+    expect(await ask(query, hinted)).toMatchObject({ code: "input.invalid", text: expect.not.stringMatching(/did you mean|limit/i) });
   });
 
   it("has no page to land on", async () => {

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage } from "node:http";
 import { ApolloServer, type ApolloServerPlugin, type BaseContext } from "@apollo/server";
-import { ApolloServerPluginLandingPageDisabled } from "@apollo/server/plugin/disabled";
+import { ApolloServerPluginInlineTraceDisabled, ApolloServerPluginLandingPageDisabled } from "@apollo/server/plugin/disabled";
 import { koaMiddleware } from "@as-integrations/koa";
 import { getOperationAST, GraphQLError, type DocumentNode, type GraphQLSchema, type OperationDefinitionNode } from "graphql";
 import type { Context, Middleware } from "koa";
@@ -14,10 +14,12 @@ import { currentSpan, inSpan, type SpanSpec } from "#src/kernel/trace";
 import { RequestContext } from "./context.ts";
 import { COST_LIMIT, costOf } from "./cost.ts";
 import { errorFormatter, problemError } from "./errors.ts";
-import { documentInvalid, mutationByGet, tooCostly } from "./graphql.errors.ts";
-import { LIMITS, parseWithinLimits } from "./limits.ts";
+import { createDocuments, type Documents, type TrustedDocuments } from "./documents.ts";
+import { mutationByGet, subscriptionOverHttp, tooCostly } from "./graphql.errors.ts";
+import { LIMITS, parseWithinLimits, STORED_CHARACTERS, storedSize } from "./limits.ts";
+import { requireRunnable } from "./manifest.ts";
 import type { GraphqlPart } from "./part.ts";
-import { readGraphqlRequest, type GraphqlRequest } from "./request.ts";
+import { bearerToken, readGraphqlRequest, type GraphqlRequest } from "./request.ts";
 import { assembleSchema } from "./schema.ts";
 
 export interface GraphqlOptions<Deps> {
@@ -27,37 +29,40 @@ export interface GraphqlOptions<Deps> {
   readonly throttle: Throttle;
   readonly clientOf: (request: IncomingMessage) => Client;
   readonly log: Log;
-  /** Outside production introspection and hints at misspelt names are on. */
-  readonly production: boolean;
+  /** Whether the schema is shown: by introspection, `_service`, and hints at misspelt names. */
+  readonly introspection: boolean;
+  /** Documents that clients may name by their hash without having sent them. */
+  readonly trusted?: TrustedDocuments | undefined;
 }
 
 export interface Graphql {
   /** Answers every request it is given: mount it at `/graphql`, with nothing before it that reads the body. */
   readonly middleware: Middleware;
   readonly schema: GraphQLSchema;
+  readonly documents: Documents;
   readonly stop: () => Promise<void>;
 }
 
-/** Characters of documents kept parsed; an AST takes about 40 bytes for each. Parsing each time cost 3.7 × the CPU of REST, with the store 2.1 ×. */
-const STORED_CHARACTERS = 400_000;
-
-/** Starts the server. @throws Error when the parts do not fit together */
+/** Starts the server. @throws Error when the parts do not fit together, or a trusted document does not fit them */
 export async function createGraphql<Deps>(options: GraphqlOptions<Deps>): Promise<Graphql> {
-  const schema = assembleSchema(options.parts);
+  const schema = assembleSchema(options.parts, options);
+  if (options.trusted !== undefined) requireRunnable(schema, options.trusted.manifest);
+  const documents = createDocuments(options.trusted);
   const server = new ApolloServer<RequestContext<Deps>>({
     schema,
     csrfPrevention: true,
-    introspection: !options.production,
-    hideSchemaDetailsFromClientErrors: options.production,
+    introspection: options.introspection,
+    hideSchemaDetailsFromClientErrors: !options.introspection,
     includeStacktraceInErrorResponses: false,
-    persistedQueries: false,
+    persistedQueries: { cache: documents.cache },
     allowBatchedHttpRequests: false,
     stopOnTerminationSignals: false,
     parseOptions: { maxTokens: LIMITS.tokens },
     documentStore: documentStore(),
-    formatError: errorFormatter(options.log),
+    formatError: errorFormatter(options.log, options),
     logger: apolloLog(options.log),
-    plugins: [ApolloServerPluginLandingPageDisabled(), costLimit(schema)],
+    // A subgraph would tell whoever asks for it how long each field took.
+    plugins: [ApolloServerPluginLandingPageDisabled(), ApolloServerPluginInlineTraceDisabled(), costLimit(schema)],
   });
   await server.start();
   const apollo = koaMiddleware(server, { context: ({ ctx }) => Promise.resolve(contextOf(options, ctx.req)) });
@@ -66,7 +71,8 @@ export async function createGraphql<Deps>(options: GraphqlOptions<Deps>): Promis
     ctx.set("Cache-Control", "no-store");
     try {
       const request = await readGraphqlRequest(ctx.req);
-      isWithinLimits(request);
+      const text = documents.textOf(request);
+      if (text !== undefined) isWithinLimits(text, request.method);
       (ctx.request as { body?: unknown }).body = request.body;
       await inSpan(OPERATION_SPAN, () => apollo(ctx as never, () => Promise.resolve()) as Promise<void>);
     } catch (error) {
@@ -74,7 +80,7 @@ export async function createGraphql<Deps>(options: GraphqlOptions<Deps>): Promis
       refuse(ctx, error);
     }
   };
-  return { middleware, schema, stop: () => server.stop() };
+  return { middleware, schema, documents, stop: () => server.stop() };
 }
 
 function contextOf<Deps>(options: GraphqlOptions<Deps>, request: IncomingMessage): RequestContext<Deps> {
@@ -86,26 +92,21 @@ function contextOf<Deps>(options: GraphqlOptions<Deps>, request: IncomingMessage
   });
 }
 
-function bearerToken(authorization: string | undefined): string | undefined {
-  return authorization === undefined ? undefined : /^Bearer ([^\s]+)$/i.exec(authorization)?.[1];
-}
-
 /** A document that passed once is known by its text, so that Apollo's store is not made useless by a second parse. */
-function limitChecker(): (request: GraphqlRequest) => void {
+function limitChecker(): (text: string, method: GraphqlRequest["method"]) => void {
   const passed = new LRUCache<string, { readonly mutates: boolean }>({
     maxSize: STORED_CHARACTERS,
-    sizeCalculation: (_, text) => text.length,
+    sizeCalculation: (_, text) => storedSize(text),
   });
-  return ({ query, method }) => {
-    let known = passed.get(query);
+  return (text, method) => {
+    let known = passed.get(text);
     if (known === undefined) {
-      const { definitions } = parseWithinLimits(query);
-      // The schema has none, and Apollo would take the attempt for an error of ours.
-      if (definitions.some((one) => one.kind === "OperationDefinition" && one.operation === "subscription")) {
-        throw new Problem(documentInvalid, { detail: "There are no subscriptions" });
-      }
+      const { definitions } = parseWithinLimits(text);
+      // Apollo would take the attempt for an error of ours.
+      if (definitions.some((one) => one.kind === "OperationDefinition" && one.operation === "subscription"))
+        throw new Problem(subscriptionOverHttp);
       known = { mutates: definitions.some((one) => one.kind === "OperationDefinition" && one.operation !== "query") };
-      passed.set(query, known);
+      passed.set(text, known);
     }
     if (method === "GET" && known.mutates) throw new Problem(mutationByGet, { headers: { Allow: "POST" } });
   };
@@ -137,10 +138,11 @@ function nameSpan(operation: OperationDefinitionNode | null | undefined): void {
   span.set({ "graphql.operation.type": operation.operation });
 }
 
+/** Documents kept parsed: parsing each time cost 3.7 × the CPU of REST, with the store 2.1 ×. */
 function documentStore(): NonNullable<ConstructorParameters<typeof ApolloServer<BaseContext>>[0]["documentStore"]> {
   const documents = new LRUCache<string, DocumentNode>({
     maxSize: STORED_CHARACTERS,
-    sizeCalculation: (document) => Math.max(1, document.loc?.end ?? LIMITS.characters),
+    sizeCalculation: ({ loc }) => storedSize(loc?.source.body ?? "") + (loc === undefined ? LIMITS.characters : 0),
   });
   return {
     get: (key) => Promise.resolve(documents.get(key)),

@@ -21,6 +21,15 @@ import { documentTooLong, syntaxError, tooDeep, tooManyAliases, tooManyFields, t
 /** Characters, tokens, and counts after fragments have been put in where they are spread. */
 export const LIMITS = { characters: 10_000, tokens: 1_000, depth: 8, aliases: 15, rootFields: 15, fields: 300 } as const;
 
+/** Characters of documents kept in each memory of them, and what one takes whose text is short. An AST takes about 40 bytes for each character. */
+export const STORED_CHARACTERS = 400_000;
+const LEAST_STORED = 100;
+
+/** What a document counts for in such a memory. Thousands of tiny ones would else take much more than their characters say. */
+export function storedSize(text: string): number {
+  return text.length + LEAST_STORED;
+}
+
 /** The standard introspection query goes this much deeper than people's queries need to. */
 const INTROSPECTION_DEPTH = 8;
 

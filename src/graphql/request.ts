@@ -6,27 +6,37 @@ import rawBody from "raw-body";
 import { z } from "zod";
 import { findUnsafeText } from "#src/kernel/unsafe-text";
 import { inputInvalid, Problem } from "#src/kernel/problem";
-import { batchRefused, bodyTooLarge, methodNotAllowed, requestInvalid, unsupportedMediaType } from "./graphql.errors.ts";
+import { batchRefused, bodyTooLarge, hashMismatch, methodNotAllowed, requestInvalid, unsupportedMediaType } from "./graphql.errors.ts";
+import { documentHash } from "./manifest.ts";
 
 /** One operation as asked for. What Apollo reads later from the same request is the same. */
 export interface GraphqlRequest {
   readonly method: "GET" | "POST";
-  readonly query: string;
+  /** Undefined where only its hash is given. */
+  readonly query: string | undefined;
+  /** SHA-256 of the document; where both are given, it is right. */
+  readonly hash: string | undefined;
   /** The parsed body of a POST, for Apollo. */
   readonly body: Readonly<Record<string, unknown>> | undefined;
 }
 
 const BODY_LIMIT_BYTES = 64 * 1024;
 const requestMembers = z.strictObject({
-  query: z.string().min(1),
+  query: z.string().min(1).optional(),
   operationName: z.string().nullish(),
   variables: z.record(z.string(), z.unknown()).nullish(),
   extensions: z.record(z.string(), z.unknown()).nullish(),
 });
 
+/** Apollo's automatic persisted queries. */
+const persistedQuery = z.object({
+  version: z.literal(1),
+  sha256Hash: z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in lower-case hexadecimal"),
+});
+
 /**
  * @throws Problem `graphql.method_not_allowed`, `graphql.unsupported_media_type`, `graphql.body_too_large`,
- *   `graphql.request_invalid`, `graphql.batch_refused`, `input.invalid`
+ *   `graphql.request_invalid`, `graphql.hash_mismatch`, `graphql.batch_refused`, `input.invalid`
  */
 export async function readGraphqlRequest(request: IncomingMessage): Promise<GraphqlRequest> {
   if (request.method === "GET") return fromMembers("GET", membersOfSearch(new URL(request.url ?? "/", "http://localhost").searchParams));
@@ -34,15 +44,45 @@ export async function readGraphqlRequest(request: IncomingMessage): Promise<Grap
   throw new Problem(methodNotAllowed, { headers: { Allow: "GET, POST" } });
 }
 
-function fromMembers(method: "GET" | "POST", given: Readonly<Record<string, unknown>>): GraphqlRequest {
-  const parsed = requestMembers.safeParse(given);
-  if (!parsed.success) {
-    const errors = parsed.error.issues.map((issue) => ({ path: ["request", ...issue.path].map(String).join("."), message: issue.message }));
-    throw new Problem(requestInvalid, { errors });
-  }
-  const unsafe = findUnsafeText(parsed.data, "request");
+/** One operation as asked for, however it came. */
+export interface Operation extends Pick<GraphqlRequest, "query" | "hash"> {
+  readonly operationName: string | null | undefined;
+  readonly variables: Readonly<Record<string, unknown>> | null | undefined;
+}
+
+/** @throws Problem `graphql.request_invalid`, `graphql.hash_mismatch`, `input.invalid` */
+export function readOperation(given: unknown): Operation {
+  const { query, operationName, variables, extensions } = parsed(requestMembers, given, "request");
+  const unsafe = findUnsafeText(given, "request");
   if (unsafe !== undefined) throw new Problem(inputInvalid, { errors: [unsafe] });
-  return { method, query: parsed.data.query, body: method === "POST" ? given : undefined };
+  const hash = hashIn(extensions);
+  if (query === undefined && hash === undefined) {
+    throw new Problem(requestInvalid, { errors: [{ path: "request.query", message: "is missing, and so is its hash" }] });
+  }
+  if (query !== undefined && hash !== undefined && documentHash(query) !== hash) throw new Problem(hashMismatch);
+  return { query, hash, operationName, variables };
+}
+
+/** The token of an `Authorization` header. */
+export function bearerToken(authorization: string | undefined): string | undefined {
+  return authorization === undefined ? undefined : /^Bearer ([^\s]+)$/i.exec(authorization)?.[1];
+}
+
+function fromMembers(method: "GET" | "POST", given: Readonly<Record<string, unknown>>): GraphqlRequest {
+  const { query, hash } = readOperation(given);
+  return { method, query, hash, body: method === "POST" ? given : undefined };
+}
+
+function parsed<Schema extends z.ZodType>(schema: Schema, given: unknown, at: string): z.infer<Schema> {
+  const result = schema.safeParse(given);
+  if (result.success) return result.data;
+  const errors = result.error.issues.map((issue) => ({ path: [at, ...issue.path].map(String).join("."), message: issue.message }));
+  throw new Problem(requestInvalid, { errors });
+}
+
+function hashIn(extensions: Readonly<Record<string, unknown>> | null | undefined): string | undefined {
+  if (!isObject(extensions) || !Object.hasOwn(extensions, "persistedQuery")) return undefined;
+  return parsed(persistedQuery, extensions["persistedQuery"], "request.extensions.persistedQuery").sha256Hash;
 }
 
 function invalid(detail: string): Problem {

@@ -3,6 +3,8 @@
 import type { IncomingMessage } from "node:http";
 import { isIP, isIPv4 } from "node:net";
 import type { Client } from "#src/kernel/actor";
+import { addressKey } from "#src/kernel/address";
+import { localeOf } from "#src/kernel/locale";
 
 /** Longer user agents are cut: they are shown in session lists, not parsed. */
 const MAX_USER_AGENT_LENGTH = 300;
@@ -16,7 +18,8 @@ export function clientOf(request: IncomingMessage, trustedProxyHops: number): Cl
   const own = normalized(request.socket.remoteAddress ?? "") ?? "unknown";
   const forwarded = trustedProxyHops > 0 ? forwardedAddress(request.headers["x-forwarded-for"], trustedProxyHops) : undefined;
   const address = forwarded ?? own;
-  return { address, addressKey: addressKey(address), userAgent: (request.headers["user-agent"] ?? "").slice(0, MAX_USER_AGENT_LENGTH) };
+  const { "user-agent": userAgent = "", "accept-language": language } = request.headers;
+  return { address, addressKey: addressKey(address), userAgent: userAgent.slice(0, MAX_USER_AGENT_LENGTH), locale: localeOf(language) };
 }
 
 // Walks commas from the right, so a header of any length costs no more than the hops (compare koa CVE-2025-25200).
@@ -51,15 +54,4 @@ function normalized(text: string): string | undefined {
   if (mapped === null) return short;
   const [high, low] = [Number.parseInt(mapped[1] ?? "0", 16), Number.parseInt(mapped[2] ?? "0", 16)];
   return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
-}
-
-/** One household or host is one key: an IPv6 network hands out a /64 to each, so counting single addresses would count nothing. */
-function addressKey(address: string): string {
-  if (!address.includes(":")) return address;
-  const [head = "", tail] = address.split("::");
-  const left = head === "" ? [] : head.split(":");
-  const right = tail === undefined || tail === "" ? [] : tail.split(":");
-  const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
-  const groups = [...left, ...Array.from({ length: zeros }, () => "0"), ...right];
-  return `${groups.slice(0, 4).join(":")}::/64`;
 }

@@ -27,7 +27,7 @@ describe("the allow-list of origins", () => {
     "",
     "http://localhost:3000",
   ])("says nothing to %s, and never reflects (@koa/cors CVE-2023-49803)", (origin) => {
-    expect(cors.allows(origin)).toBe(false);
+    expect([cors.allows(origin), cors.allowsCookies(origin)]).toEqual([false, false]);
     expect(cors.answerHeaders(origin)).toEqual(["Vary", "Origin"]);
     expect(cors.preflightHeaders("OPTIONS", { origin, "access-control-request-method": "POST" })).toEqual(["Vary", "Origin"]);
   });
@@ -40,6 +40,7 @@ describe("the allow-list of origins", () => {
     const headers = cors.preflightHeaders("OPTIONS", { origin: "https://app.example.com", "access-control-request-method": "PATCH" });
     expect(allowed(headers)).toBe("https://app.example.com");
     expect(headers?.join(" ")).toContain("PATCH");
+    expect(headers?.join(" ")).toContain("X-CSRF-Token, X-Session-Mode");
   });
 
   it("takes OPTIONS without a wanted method for no preflight", () => {
@@ -53,6 +54,16 @@ describe("localhost-any-port", () => {
 
   it.each(["http://localhost:3000", "http://localhost", "http://127.0.0.1:5173", "http://[::1]:8080"])("allows %s", (origin) => {
     expect(cors.allows(origin)).toBe(true);
+  });
+
+  it("is for no cookies: all ports of a machine are one site", () => {
+    const origin = "http://localhost:3000";
+    expect(cors.allowsCookies(origin)).toBe(false);
+    const headers = [cors.answerHeaders(origin), cors.preflightHeaders("OPTIONS", { origin, "access-control-request-method": "POST" })];
+    expect(headers.flat()).not.toContain("Access-Control-Allow-Credentials");
+    const both = createCors(["localhost-any-port", origin]);
+    expect(both.allowsCookies(origin)).toBe(true);
+    expect(both.answerHeaders(origin)).toContain("Access-Control-Allow-Credentials");
   });
 
   it.each([

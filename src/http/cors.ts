@@ -4,15 +4,20 @@ import type { IncomingHttpHeaders } from "node:http";
 
 /** Decides on the `Origin` of a request, and writes the headers that tell the browser. */
 export interface Cors {
-  /** Whether a page of this origin may call us with credentials. */
+  /** Whether a page of this origin may call us. */
   readonly allows: (origin: string) => boolean;
+  /** Whether it may do so with cookies: only where the origin is on the list letter by letter. */
+  readonly allowsCookies: (origin: string) => boolean;
   /** Headers for an answer to a request of this origin, flat: name, value, name, value. */
   readonly answerHeaders: (origin: string | undefined) => readonly string[];
   /** Headers for the answer to a preflight, or nothing when the request is none. */
   readonly preflightHeaders: (method: string | undefined, headers: IncomingHttpHeaders) => readonly string[] | undefined;
 }
 
-/** The entry of `corsOrigins` that stands for http on any port of this machine; for development. */
+/**
+ * The entry of `corsOrigins` that stands for http on any port of this machine; for development. Not with cookies: to a browser all
+ * those ports are one site, so whatever listens on one of them could use what another one's page has.
+ */
 const LOCALHOST = "localhost-any-port";
 const LOCALHOST_ORIGIN = /^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/;
 
@@ -30,11 +35,11 @@ export function createCors(origins: readonly string[]): Cors {
     ...VARY,
     "Access-Control-Allow-Origin",
     origin,
-    "Access-Control-Allow-Credentials",
-    "true",
+    ...(exact.has(origin) ? ["Access-Control-Allow-Credentials", "true"] : []),
   ];
   return {
     allows,
+    allowsCookies: (origin) => exact.has(origin),
     answerHeaders: (origin) =>
       origin === undefined || !allows(origin) ? VARY : [...allowed(origin), "Access-Control-Expose-Headers", EXPOSED],
     preflightHeaders: (method, { origin, "access-control-request-method": asked }) => {
@@ -45,7 +50,7 @@ export function createCors(origins: readonly string[]): Cors {
         "Access-Control-Allow-Methods",
         "GET, HEAD, POST, PUT, PATCH, DELETE",
         "Access-Control-Allow-Headers",
-        "Authorization, Content-Type, Idempotency-Key, Traceparent",
+        "Authorization, Content-Type, Idempotency-Key, Traceparent, X-CSRF-Token, X-Session-Mode",
         "Access-Control-Max-Age",
         "600",
       ];

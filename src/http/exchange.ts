@@ -80,7 +80,12 @@ export class Exchange {
 
   /** The log with this request's trace, route and account on each line. */
   get log(): Log {
-    const fields = { traceId: this.traceId, route: `${this.request.method} ${this.routePath}`, userId: this.actor?.userId };
+    const fields = {
+      traceId: this.traceId,
+      route: `${this.request.method} ${this.routePath}`,
+      userId: this.actor?.userId,
+      ...impersonatorOf(this.actor),
+    };
     const { log } = this.#options;
     return {
       debug: (more, message) => log.debug({ ...fields, ...more }, message),
@@ -135,12 +140,20 @@ export class Exchange {
   refuse(problem: Problem, headers: readonly string[] = []): void {
     const document = placedDocument(problem, { instance: this.path.slice(0, 300), traceId: this.traceId });
     this.problemCode = problem.code;
+    this.#dropHeaders(Object.keys(problem.details.headers ?? {}));
     this.send({
       status: document.status,
       type: "application/problem+json",
       body: JSON.stringify(document),
       headers: ["Cache-Control", "no-store", ...problemHeaders(problem), ...headers],
     });
+  }
+
+  /** What a refusal says of limits counts, not what the route's throttle has said before. */
+  #dropHeaders(names: readonly string[]): void {
+    if (names.length === 0) return;
+    const kept = this.headers.filter((_, at) => !names.includes(this.headers[at - (at % 2)] ?? ""));
+    this.headers.splice(0, this.headers.length, ...kept);
   }
 
   /** @throws Problem `body.too_large` when the head already says so: nothing of such a body is read */
@@ -154,6 +167,10 @@ export class Exchange {
     if (this.request.complete || !hasBody(this.request)) return false;
     return this.readingBody || declaredBytes(this.request) > MAX_BODY_BYTES || this.request.headers["transfer-encoding"] !== undefined;
   }
+}
+
+function impersonatorOf(actor: Actor | undefined): { readonly impersonatorId?: string } {
+  return actor?.impersonatorId === undefined ? {} : { impersonatorId: actor.impersonatorId };
 }
 
 /** The length of the body that the head announces, in bytes; 0 where it does not. */

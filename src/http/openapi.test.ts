@@ -45,7 +45,17 @@ const moderate = route({
   needs: { kind: "account", role: "moderator", capability: "post" },
   handle: async () => ({ status: 204 }),
 });
-const routes = [getOne, create, moderate];
+const byHead = route({
+  ...common,
+  method: "put",
+  path: "/api/users/head",
+  summary: "Reads its head",
+  reads: { headers: { "X-Mode": "How" }, cookies: { crumb: "A crumb" } },
+  answers: { 204: { description: "Read" } },
+  needs: anyone,
+  handle: async (_deps, { head }) => ({ status: 204, headers: { "X-Read": `${head.header("X-Mode")} ${head.cookies("crumb").join()}` } }),
+});
+const routes = [byHead, getOne, create, moderate];
 const document = writeOpenApi<unknown>({ routes, accountProblems: [tokenInvalid], version: "1.2.3" });
 
 function operationOf(path: string, method: string): Operation {
@@ -75,7 +85,12 @@ describe("the OpenAPI document", () => {
     const documented = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method} ${path}`),
     );
-    expect(documented.sort()).toEqual(["delete /api/users/{idOrUsername}", "get /api/users/{idOrUsername}", "post /api/users"]);
+    expect(documented.sort()).toEqual([
+      "delete /api/users/{idOrUsername}",
+      "get /api/users/{idOrUsername}",
+      "post /api/users",
+      "put /api/users/head",
+    ]);
   });
 
   it("says what a route takes: parameters and body as they are sent", () => {
@@ -192,5 +207,21 @@ describe("the documents", () => {
   ])("do not let %s out", async (file) => {
     await using app = await serveApp(routes);
     expect((await fetch(`${app.url}/docs/${file}`)).status).toBe(404);
+  });
+});
+
+describe("headers and cookies that a route reads", () => {
+  it("are in the document, and reach the handler", async () => {
+    const read = (name: string, place: string, description: string): object => ({
+      name,
+      in: place,
+      required: false,
+      description,
+      schema: { type: "string" },
+    });
+    expect(operationOf("/api/users/head", "put").parameters).toEqual([read("X-Mode", "header", "How"), read("crumb", "cookie", "A crumb")]);
+    await using app = await serveApp(routes);
+    const answer = await fetch(`${app.url}/api/users/head`, { method: "PUT", headers: { "x-mode": "m", cookie: "a=b; crumb=1; crumb=2" } });
+    expect(answer.headers.get("x-read")).toBe("m 1,2");
   });
 });

@@ -84,7 +84,12 @@ interface Writing {
 
 function operation<Deps>(route: Route<Deps>, writing: Writing): Operation {
   const { schemas } = writing;
-  const parameters = [...parametersOf("path", route.params, schemas), ...parametersOf("query", route.query, schemas)];
+  const parameters = [
+    ...parametersOf("path", route.params, schemas),
+    ...parametersOf("query", route.query, schemas),
+    ...headParametersOf("header", route.reads?.headers),
+    ...headParametersOf("cookie", route.reads?.cookies),
+  ];
   return {
     operationId: operationId(route.method, route.path),
     tags: [route.tag],
@@ -115,8 +120,14 @@ function accessText(needs: Access): string | undefined {
     needs.role === undefined ? undefined : `Needs the role ${needs.role}.`,
     needs.capability === undefined ? undefined : `Refused to accounts that a restriction keeps from: ${needs.capability}.`,
     needs.restricted === undefined ? undefined : "Open to suspended and banned accounts too.",
+    needs.impersonation === undefined ? undefined : "Open to impersonation.",
+    needs.visitors === undefined ? undefined : visitorsText(needs.visitors),
   ].filter((part) => part !== undefined);
   return parts.length === 0 ? undefined : parts.join(" ");
+}
+
+function visitorsText({ name, limit, windowSeconds }: Action): string {
+  return `Where PUBLIC_PROFILES is on, open without a token too: ${limit} in ${windowSeconds} s an address (\`${name}\`).`;
 }
 
 function limitText({ name, limit, windowSeconds }: Action): string {
@@ -133,6 +144,16 @@ function parametersOf(place: "path" | "query", schema: z.ZodType | undefined, sc
     required: place === "path" || required.includes(name),
     ...(description !== undefined && { description }),
     schema: rest,
+  }));
+}
+
+function headParametersOf(place: "header" | "cookie", described: Readonly<Record<string, string>> = {}): object[] {
+  return Object.entries(described).map(([name, description]) => ({
+    name,
+    in: place,
+    required: false,
+    description,
+    schema: { type: "string" },
   }));
 }
 

@@ -1,13 +1,14 @@
 /** From a declared route to the function that serves it: gate, throttle, parse, handle, answer. */
 
 import { isDeepStrictEqual } from "node:util";
-import type { Access, Actor, Gate } from "#src/kernel/actor";
+import { actionOf, type Access, type Actor, type Gate } from "#src/kernel/actor";
 import type { ProblemType } from "#src/kernel/problem";
 import type { Exchange } from "./exchange.ts";
 import { bodyTooLarge, everyRoute, routesWithBody } from "./http.errors.ts";
 import { hasBody, readJsonBody } from "./json-body.ts";
 import { parseInputs, type Input, type Parsed } from "./parse-input.ts";
 import { parseQuery } from "./query.ts";
+import { requestHead, type HeadSpec, type RequestHead } from "./request-head.ts";
 import type { Answer, Route, RouteRequest } from "./route.ts";
 import type { CountingThrottle } from "./throttle.ts";
 
@@ -42,10 +43,10 @@ export function serveRoute<Deps>(route: Route<Deps>, serving: Serving<Deps>): Se
     exchange.mayRefuseWith = mayRefuseWith;
     const actor = await admitted(exchange, route.needs, serving.gate);
     exchange.actor = actor;
-    const limits = serving.throttle(route.throttle, { actor, client: exchange.client });
+    const limits = serving.throttle(actionOf(route, actor), { actor, client: exchange.client });
     if (limits !== undefined) exchange.headers.push(...limits);
     const parsed = parseInputs(await inputsOf(exchange, route, params));
-    const request = new ParsedRequest(exchange, parsed) as unknown as RouteRequest<never, never, never, never>;
+    const request = new ParsedRequest(exchange, parsed, route.reads) as unknown as RouteRequest<never, never, never, never, never>;
     const answer = await route.handle(serving.deps, request);
     if (serving.checkAnswers) checkAnswer(route, answer);
     sendAnswer(exchange, answer);
@@ -63,7 +64,7 @@ function bearerOf(exchange: Exchange): string | undefined {
 async function admitted(exchange: Exchange, needs: Access, gate: Gate): Promise<Actor | undefined> {
   if (needs.kind === "anyone") return undefined;
   const actor = await gate(bearerOf(exchange), needs);
-  if (actor === undefined) throw new Error("the gate let a nobody through a door for accounts");
+  if (actor === undefined && needs.visitors === undefined) throw new Error("the gate let a nobody through a door for accounts");
   return actor;
 }
 
@@ -86,15 +87,17 @@ async function bodyOf(exchange: Exchange): Promise<unknown> {
   return body;
 }
 
-/** What a handler sees. The signal is made on demand, hence a getter. */
+/** What a handler sees. Signal and head are made on demand, hence getters. */
 class ParsedRequest {
   readonly params: unknown;
   readonly query: unknown;
   readonly body: unknown;
   readonly #exchange: Exchange;
+  readonly #reads: HeadSpec | undefined;
 
-  constructor(exchange: Exchange, parsed: Parsed) {
+  constructor(exchange: Exchange, parsed: Parsed, reads: HeadSpec | undefined) {
     this.#exchange = exchange;
+    this.#reads = reads;
     this.params = parsed.params;
     this.query = parsed.query;
     this.body = parsed.body;
@@ -102,6 +105,9 @@ class ParsedRequest {
 
   get actor(): Actor | undefined {
     return this.#exchange.actor;
+  }
+  get head(): RequestHead | undefined {
+    return this.#reads === undefined ? undefined : requestHead(this.#exchange.request.headers, this.#reads);
   }
   get client(): Exchange["client"] {
     return this.#exchange.client;
@@ -116,7 +122,7 @@ class ParsedRequest {
 
 function sendAnswer(exchange: Exchange, { status, body, headers = {} }: Answer): void {
   const own = Object.keys(headers).map((name) => name.toLowerCase());
-  const flat = Object.entries(headers).flat();
+  const flat = Object.entries(headers).flatMap(([name, values]) => [values].flat().flatMap((value) => [name, value]));
   if (!own.includes("cache-control")) flat.push("Cache-Control", "no-store");
   if (body === undefined) exchange.send({ status, headers: flat });
   else if (own.includes("content-type"))

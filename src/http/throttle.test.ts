@@ -5,7 +5,7 @@ import { Problem } from "#src/kernel/problem";
 import { createThrottle } from "./throttle.ts";
 
 const action: Action = { name: "test.try", limit: 4, windowSeconds: 8 };
-const at = (addressKey: string): { client: Client } => ({ client: { address: addressKey, addressKey, userAgent: "" } });
+const at = (addressKey: string): { client: Client } => ({ client: { address: addressKey, addressKey, userAgent: "", locale: "en" } });
 
 function handClock(): Clock & { nowMs: number } {
   const clock = { nowMs: 1_000, now: () => new Date(clock.nowMs), monotonicMs: () => clock.nowMs };

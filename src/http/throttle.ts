@@ -5,7 +5,7 @@ import type { Clock } from "#src/kernel/clock";
 import { Problem } from "#src/kernel/problem";
 import { rateLimited } from "./http.errors.ts";
 
-/** Who is counted: the account where there is one, else the address. */
+/** Who is counted: the account where there is one (of an impersonation the admin's), else the address. */
 type Who = Parameters<Throttle>[1];
 
 /** A throttle whose answer says how much is left, as flat `RateLimit-*` headers; nothing when limits are off. */
@@ -33,7 +33,7 @@ export function createThrottle(options: ThrottleOptions): CountingThrottle {
   if (!options.enabled) return () => undefined;
   const wholeAtMs = new Map<string, number>();
   return (action, who) => {
-    const key = `${action.name} ${who.actor?.userId ?? who.client.addressKey}`;
+    const key = `${action.name} ${who.actor?.impersonatorId ?? who.actor?.userId ?? who.client.addressKey}`;
     const nowMs = clock.monotonicMs();
     const windowMs = action.windowSeconds * 1000;
     const stepMs = windowMs / action.limit;

@@ -1,6 +1,7 @@
 /** Who is asking, what a door wants of them, and the shapes by which the gate and throttles reach the kits as values. */
 
 import type { SessionId, UserId } from "./ids.ts";
+import type { Locale } from "./locale.ts";
 
 /** `user < moderator < admin`; each may do what those before it may. */
 export type Role = "user" | "moderator" | "admin";
@@ -20,6 +21,8 @@ export interface Actor {
   readonly limited: ReadonlySet<Capability>;
   /** When the access token ends. */
   readonly tokenExpiresAt: Date;
+  /** The admin who really acts, in an impersonation; whoever writes down who did something writes this. */
+  readonly impersonatorId?: UserId;
 }
 
 /** What a route, field or socket event asks of its caller. */
@@ -33,14 +36,32 @@ export type Access =
       readonly restricted?: "allowed";
       /** A capability that a `limit` restriction may have taken. */
       readonly capability?: Capability;
+      /**
+       * What an impersonation may do here; refused when left out, so that nothing new is open to it by itself. What it `writes` is
+       * put on record under this name before it is done.
+       */
+      readonly impersonation?: "reads" | { readonly writes: string };
+      /**
+       * Where the operator opened profiles to visitors, whoever sends no token may pass too, as nobody: counted by address under
+       * this action. A token that is sent must be good all the same.
+       */
+      readonly visitors?: Action;
     };
 
 export const anyone = { kind: "anyone" } as const satisfies Access;
 export const account = { kind: "account" } as const satisfies Access;
+/** Accounts, and admins who look on in their place. */
+export const accountOrLook = { kind: "account", impersonation: "reads" } as const satisfies Access;
+
+/** What a try of a door counts as. */
+export function actionOf(door: { readonly needs: Access; readonly throttle: Action }, actor: Actor | undefined): Action {
+  const { needs, throttle } = door;
+  return (actor === undefined && needs.kind === "account" ? needs.visitors : undefined) ?? throttle;
+}
 
 /**
  * The session gate: the one function that decides whether a bearer of this token may pass.
- * @throws Problem `token.missing`, `token.invalid`, `token.expired`, `session.revoked`, `account.restricted`, `access.denied`, `capability.limited`, `service.busy`
+ * @throws Problem `token.missing`, `token.invalid`, `token.expired`, `session.revoked`, `account.restricted`, `access.denied`, `capability.limited`, `impersonation.refused`, `service.busy`
  */
 export type Gate = (accessToken: string | undefined, access: Access) => Promise<Actor | undefined>;
 
@@ -51,6 +72,8 @@ export interface Client {
   /** What throttles count by: the address, an IPv6 one cut to its /64. */
   readonly addressKey: string;
   readonly userAgent: string;
+  /** What it wants to be written to in, as far as we can. */
+  readonly locale: Locale;
 }
 
 /** The throttle of one action, named like the use case it guards; the same on REST, GraphQL and sockets. */
@@ -58,6 +81,15 @@ export interface Action {
   readonly name: string;
   readonly limit: number;
   readonly windowSeconds: number;
+  /** Of budgets that count across processes: how the tries within one are slowed down. */
+  readonly pace?: Pace;
+}
+
+/** After so many tries in a row the next one waits, each time twice as long. */
+export interface Pace {
+  readonly freeTries: number;
+  readonly firstSeconds: number;
+  readonly mostSeconds: number;
 }
 
 /** Counts one try of `action` by whoever asks. @throws Problem `rate.limited` with `Retry-After` and `RateLimit-*`. */
@@ -65,7 +97,7 @@ export type Throttle = (action: Action, who: { readonly actor?: Actor | undefine
 
 /** Budgets that count across processes, for attempts to sign in. */
 export interface Attempts {
-  /** Counts one attempt under this key. @throws Problem `sign_in.throttled` with `Retry-After` when the budget is used up */
+  /** Counts one attempt under this key. @throws Problem `sign_in.throttled` with `Retry-After` and `RateLimit-*` when the budget is used up, or before its pace lets another through */
   readonly take: (action: Action, key: string) => Promise<void>;
   /** Gives the whole budget back, after a success. */
   readonly forgive: (action: Action, key: string) => Promise<void>;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import type { Db } from "#src/db/pool";
-import { escapeHtml } from "./html.ts";
+import { escapeHtml } from "#src/kernel/html";
 import { isAtThisMachine, mailboxPage } from "./mailbox-page.ts";
 import { openMailbox } from "./mailbox.ts";
 

@@ -4,7 +4,7 @@ import type { IncomingMessage } from "node:http";
 import type { Middleware } from "koa";
 import type { Db } from "#src/db/pool";
 import { refuseInProduction } from "./mailbox.ts";
-import { escapeHtml } from "./html.ts";
+import { escapeHtml } from "#src/kernel/html";
 import { findMessage, newestMessages, type MailboxLine, type MailboxMessage } from "./mailbox.sql.ts";
 
 interface Needs {

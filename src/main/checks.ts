@@ -83,12 +83,30 @@ export function apiChecks({ core, guard, sharingAttempts, realtime }: Parts): Ch
         return Promise.resolve({ state: ageMs < FEED_LATE_MS ? "up" : "down", latencyMs: Number.isFinite(ageMs) ? ageMs : 0 });
       },
     },
+    keysCheck(core),
     {
       name: "throttles",
       check: () => Promise.resolve(sharingAttempts() ? SHARED : COUNTED_ALONE),
     },
     ...(core.config.redisUrl === undefined ? [] : [redis]),
   ];
+}
+
+/** Trouble with stored keys is not one with those that are in use: they go on. */
+function keysCheck({ clock, signingKeys }: CoreDeps): Check {
+  return {
+    name: "signing_keys",
+    check: () => {
+      const trouble = signingKeys.trouble();
+      if (trouble === undefined) return Promise.resolve({ state: "up", latencyMs: 0 });
+      const seconds = Math.round((clock.monotonicMs() - trouble.sinceMonotonicMs) / 1000);
+      return Promise.resolve({
+        state: "degraded",
+        latencyMs: 0,
+        detail: `${trouble.summary}, for ${seconds} s; those of before are in use`,
+      });
+    },
+  };
 }
 
 const SHARED: CheckResult = { state: "up", latencyMs: 0 };

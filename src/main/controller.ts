@@ -15,9 +15,10 @@ import { runProcess } from "./run.ts";
 import { openSidecarDoor, type DoorDeps } from "./sidecar-door.ts";
 import type { Running } from "./work.ts";
 
-await runProcess({ name: "controller", setting: "controller", start: startControllerProcess });
-
+// Before what runs until the end.
 const SIDECAR_ANSWERS_WITHIN_MS = 900;
+
+await runProcess({ name: "controller", setting: "controller", start: startControllerProcess });
 
 async function startControllerProcess(config: Config, log: Log): Promise<Running> {
   const metrics = new Metrics(systemClock);

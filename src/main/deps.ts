@@ -3,22 +3,37 @@
 import type { Config } from "#src/config/config";
 import { closeDb, openDb, poolFigures, type Db } from "#src/db/pool";
 import { createAccessTokens, type AccessTokens } from "#src/features/sessions/access-token";
-import { parseKeyRing, type KeyRing } from "#src/features/sessions/key-ring";
+import type { KeyRingSource } from "#src/features/sessions/key-ring-source";
+import type { KeyRingWatch } from "#src/features/sessions/key-watch";
 import { createRefreshTokens, type RefreshTokens } from "#src/features/sessions/refresh-token";
+import { createSessionCookies, type SessionCookies } from "#src/features/sessions/session-cookies";
+import type { PlaceOf, SessionLimits } from "#src/features/sessions/public";
 import type { Presence } from "#src/features/presence/public";
-import { createPasswordHasher, signInThrottled, type PasswordHasher } from "#src/features/sign-in/public";
-import { backoffMs } from "#src/kernel/backoff";
-import { delay, systemClock, type Clock } from "#src/kernel/clock";
+import type { Providers } from "#src/features/identities/public";
+import { createSeals, signInThrottled, type Seals } from "#src/features/factors/public";
+import { createOneTimeTokens, type OneTimeTokens } from "#src/features/one-time-tokens/public";
+import {
+  createBreachedPasswords,
+  createDeviceTokens,
+  createPasswordHasher,
+  noBreachedPasswords,
+  type BreachedPasswords,
+  type DeviceTokens,
+  type PasswordHasher,
+} from "#src/features/sign-in/public";
+import { createCors } from "#src/http/cors";
+import { systemClock, type Clock } from "#src/kernel/clock";
 import type { Attempts } from "#src/kernel/actor";
 import type { Log } from "#src/kernel/log";
-import type { Secret } from "#src/kernel/secret";
 import type { Mail } from "#src/mail/mail";
 import { openSmtp, type SmtpMail } from "#src/mail/smtp";
 import type { Realtime } from "#src/realtime/realtime";
-import type { Pushes } from "#src/realtime/socket-event";
+import type { LocalPushes, Pushes } from "#src/realtime/socket-event";
 import { createAttempts } from "#src/sidecar/attempts";
 import type { Sidecar } from "#src/sidecar/port";
 import { openSidecar, type OpenSidecar } from "./open-sidecar.ts";
+import { openProviders } from "./oidc-providers.ts";
+import { awaitSigningKeys, watchSigningKeys, type ReadKeys } from "./signing-keys.ts";
 import { Metrics } from "#src/telemetry/metrics";
 
 /** What every process has. */
@@ -34,6 +49,10 @@ export interface CoreDeps extends AsyncDisposable {
   /** daprd's side of it, where that is the sidecar. */
   readonly dapr: OpenSidecar["dapr"];
   readonly closeSidecar: OpenSidecar["close"];
+  /** Read when they are first wanted. */
+  readonly signingKeys: KeyRingWatch;
+  /** daprd, where they come through it. */
+  readonly keysThrough: OpenSidecar["dapr"];
 }
 
 /** What the worker's jobs and sweeps may ask for. */
@@ -41,21 +60,32 @@ export interface WorkerDeps extends CoreDeps {
   readonly mail: Mail;
   /** The same, where it goes to a mail server. */
   readonly smtp: SmtpMail | undefined;
+  /** What links in mails are made with, once the keys can be had. @throws Error while they cannot */
+  readonly openOneTimeTokens: () => Promise<OneTimeTokens>;
 }
 
 /** What routes, fields, socket events and consumers may ask for. */
 export interface ApiDeps extends CoreDeps {
-  readonly keyRing: KeyRing;
+  readonly keyRing: KeyRingSource;
   readonly accessTokens: AccessTokens;
   readonly refreshTokens: RefreshTokens;
+  readonly sessionCookies: SessionCookies;
   readonly refreshReuseGraceSeconds: number;
+  readonly sessionLimits: SessionLimits;
+  /** None by default: whoever has a list of places of addresses puts it here. */
+  readonly placeOf?: PlaceOf;
   readonly hasher: PasswordHasher;
+  readonly breachedPasswords: BreachedPasswords;
+  readonly oneTimeTokens: OneTimeTokens;
+  readonly seals: Seals;
+  readonly providers: Providers;
+  readonly deviceTokens: DeviceTokens;
   readonly attempts: Attempts;
   readonly sharingAttempts: () => boolean;
   readonly onRegistration: (outcome: string) => void;
   readonly onLogin: (outcome: string) => void;
   readonly revocationsSettled: () => Promise<void>;
-  readonly pushes: Pushes;
+  readonly pushes: Pushes & Pick<LocalPushes, "leave">;
   readonly realtime: Pick<Realtime, "figures">;
   readonly presence: Presence;
 }
@@ -73,8 +103,8 @@ export function urlsOf(config: Config): DatabaseUrls {
   return { databaseUrl, directUrl: config.databaseDirectUrl?.reveal() ?? databaseUrl };
 }
 
-/** Opens what every process has; dispose of it last. */
-export async function openCore(config: Config, log: Log, urls: DatabaseUrls): Promise<CoreDeps> {
+/** Opens what every process has; dispose of it last. @param readKeys of a process that has keys of its own */
+export async function openCore(config: Config, log: Log, urls: DatabaseUrls, readKeys?: ReadKeys): Promise<CoreDeps> {
   const metrics = new Metrics(systemClock);
   const db = openDb({
     url: urls.databaseUrl,
@@ -85,6 +115,7 @@ export async function openCore(config: Config, log: Log, urls: DatabaseUrls): Pr
   });
   metrics.observePool(() => poolFigures(db));
   const sidecar = await openSidecar({ config, clock: systemClock, log, db });
+  const signingKeys = watchSigningKeys({ config, clock: systemClock, log, metrics, ...sidecar }, readKeys);
   return {
     ...urls,
     config,
@@ -95,7 +126,10 @@ export async function openCore(config: Config, log: Log, urls: DatabaseUrls): Pr
     sidecar: sidecar.sidecar,
     dapr: sidecar.dapr,
     closeSidecar: sidecar.close,
+    signingKeys,
+    keysThrough: readKeys === undefined ? sidecar.dapr : undefined,
     [Symbol.asyncDispose]: async () => {
+      await signingKeys.stop();
       await sidecar.close();
       await closeDb(db);
       metrics[Symbol.dispose]();
@@ -107,7 +141,16 @@ export async function openCore(config: Config, log: Log, urls: DatabaseUrls): Pr
 export async function workerDeps(core: CoreDeps): Promise<WorkerDeps> {
   const { config, clock } = core;
   const smtp = config.smtp === undefined ? undefined : openSmtp({ ...config.smtp, clock });
-  return { ...core, mail: smtp ?? (await developmentMailbox(core)), smtp };
+  return { ...core, mail: smtp ?? (await developmentMailbox(core)), smtp, openOneTimeTokens: lateOneTimeTokens(core) };
+}
+
+/** Asked for by the first mail with a link, again until the keys are there: all other work needs no sidecar. */
+function lateOneTimeTokens({ signingKeys }: CoreDeps): () => Promise<OneTimeTokens> {
+  let made: OneTimeTokens | undefined;
+  return async () => {
+    made ??= createOneTimeTokens(await signingKeys.open(AbortSignal.timeout(SECRET_TIMEOUT_MS)));
+    return made;
+  };
 }
 
 /** Loaded here only: what is for one machine is not in the image. */
@@ -116,60 +159,63 @@ async function developmentMailbox(core: CoreDeps): Promise<Mail> {
   return openMailbox(core);
 }
 
+const SECRET_TIMEOUT_MS = 5_000;
+
 /** What identity needs before it can serve: keys from the secret store, the hashing threads, the budgets. */
 export type Identity = Pick<
   ApiDeps,
-  "keyRing" | "accessTokens" | "refreshTokens" | "refreshReuseGraceSeconds" | "hasher" | "attempts" | "sharingAttempts"
+  | "keyRing"
+  | "accessTokens"
+  | "refreshTokens"
+  | "sessionCookies"
+  | "refreshReuseGraceSeconds"
+  | "sessionLimits"
+  | "hasher"
+  | "breachedPasswords"
+  | "oneTimeTokens"
+  | "seals"
+  | "providers"
+  | "deviceTokens"
+  | "attempts"
+  | "sharingAttempts"
 >;
-
-const SECRET_TIMEOUT_MS = 5_000;
-
-/** Where the keys of a start come from. */
-export interface KeySource {
-  /** Keys that this process has made itself; else they are the sidecar's to give. */
-  readonly ownKeys?: Secret<string>;
-  /** Aborted when the process is told to end before it has started. */
-  readonly leaving: AbortSignal;
-}
 
 /**
  * Waits for the sidecar where keys come from its secret store.
  * @throws Error when there are no signing keys (only standalone makes them by itself), or the reason of `leaving`
  */
-export async function openIdentity(core: CoreDeps, { ownKeys, leaving }: KeySource): Promise<Identity> {
+export async function openIdentity(core: CoreDeps, leaving: AbortSignal): Promise<Identity> {
   const { config, clock, log, sidecar } = core;
-  const stored = ownKeys ?? (await readSigningKeys(core, leaving));
-  if (stored === undefined) throw new Error(`there are no signing keys: put them in ${placeOfKeys(config)}`);
-  const keyRing = parseKeyRing(stored.reveal());
+  const keyRing = await awaitSigningKeys(core, leaving);
+  const refreshTokens = createRefreshTokens(keyRing);
   const attempts = createAttempts({ state: sidecar.state, clock, log, enabled: config.rateLimits, refusal: signInThrottled });
   return {
     keyRing,
-    accessTokens: createAccessTokens({ ring: keyRing, clock, issuer: config.issuer, audiences: config.audiences }),
-    refreshTokens: createRefreshTokens(keyRing),
+    accessTokens: createAccessTokens({ keyRing, clock, issuer: config.issuer, audiences: config.audiences }),
+    refreshTokens,
+    sessionCookies: createSessionCookies({ keyRing, refreshTokens, log, ...cookieRules(config) }),
     refreshReuseGraceSeconds: config.refreshReuseGraceSeconds,
+    sessionLimits: config.sessionLimits,
     hasher: createPasswordHasher({ cost: config.bcryptCost }),
+    breachedPasswords: breachedPasswordsOf(core),
+    oneTimeTokens: createOneTimeTokens(keyRing),
+    seals: createSeals(keyRing),
+    providers: await openProviders(core),
+    deviceTokens: createDeviceTokens(keyRing),
     attempts,
     sharingAttempts: attempts.sharing,
   };
 }
 
-/** Until the sidecar answers, whatever its answer is: processes start in any order. */
-async function readSigningKeys({ sidecar, dapr, log }: CoreDeps, leaving: AbortSignal): Promise<Secret<string> | undefined> {
-  await dapr?.ready(leaving);
-  for (let failures = 0; ; failures += 1) {
-    try {
-      return await sidecar.secret("signing-keys", AbortSignal.any([leaving, AbortSignal.timeout(SECRET_TIMEOUT_MS)]));
-    } catch (error) {
-      leaving.throwIfAborted();
-      if (dapr === undefined) throw error;
-      if (failures === 0) log.warn({ error }, "the sidecar does not give the signing keys yet; it is asked again");
-      await delay(backoffMs(failures + 1, { firstMs: 200, mostMs: 5_000 }), leaving);
-    }
-  }
+/** Pages of our own origin and of those that CORS_ORIGINS names letter by letter. */
+function cookieRules({ publicUrl, corsOrigins }: Config): { secure: boolean; allowsOrigin: (origin: string) => boolean } {
+  const own = new URL(publicUrl);
+  const { allowsCookies } = createCors(corsOrigins);
+  return { secure: own.protocol === "https:", allowsOrigin: (origin) => origin === own.origin || allowsCookies(origin) };
 }
 
-function placeOfKeys(config: Config): string {
-  return config.sidecar === "dapr"
-    ? "the secret `signing-keys` of the sidecar's secret store `secrets`"
-    : `${config.dataDir}/secrets/signing-keys or SECRET_SIGNING_KEYS; \`npm start\` makes them on first use`;
+function breachedPasswordsOf({ config, clock, log, metrics }: CoreDeps): BreachedPasswords {
+  const onFailure = metrics.counter("breached_password_checks_failed_total", "New passwords accepted because the range API did not answer");
+  if (config.breachedPasswordsUrl === undefined) return noBreachedPasswords;
+  return createBreachedPasswords({ url: config.breachedPasswordsUrl, clock, log, onFailure });
 }

@@ -2,9 +2,8 @@
 
 import { createInbox, type Inbox } from "#src/events/inbox";
 import { outboxFigures } from "#src/events/outbox.sql";
-import { createDoubt } from "#src/events/doubt";
-import { createReceipts } from "#src/events/receipts";
-import { createRelay, LEASE_MS, type Relay } from "#src/events/relay";
+import { createMarks } from "#src/events/marks";
+import { createRelay, type Relay } from "#src/events/relay";
 import type { ApiDeps, CoreDeps } from "./deps.ts";
 import { features } from "./features.ts";
 import type { Running } from "./work.ts";
@@ -20,6 +19,7 @@ export function startOutflow(core: CoreDeps): Outflow {
   const relay = createRelay({ db, sidecar, clock, log });
   metrics.gauge("relay_published", "Events published since the start", () => relay.figures().published);
   metrics.gauge("relay_repeated", "Events published again since the start, for want of a receipt", () => relay.figures().repeated);
+  metrics.gauge("relay_unconfirmed", "Publishes since the start that the broker did not confirm", () => relay.figures().unconfirmed);
   observeOutbox(core);
   relay.start();
   return { relay, stop: (signal) => relay.stop(signal) };
@@ -34,14 +34,10 @@ export interface Inflow {
 
 /** Subscribes our own consumers; what they got is marked done in the outbox. @param onFreed wakes a relay of this process */
 export function startInflow(deps: ApiDeps, onFreed?: () => void): Inflow {
-  const { db, log, clock, sidecar, dapr, metrics } = deps;
-  const doubt = dapr === undefined ? {} : { doubt: createDoubt({ db, clock, leaseSeconds: LEASE_MS / 1_000 }) };
-  const receipts = createReceipts({ db, log, ...doubt, ...(onFreed === undefined ? {} : { onFreed }) });
+  const { db, log, sidecar, metrics } = deps;
+  const receipts = createMarks({ db, log, ...(onFreed === undefined ? {} : { onFreed }) });
   const inbox = createInbox({ db, log, deps, receipts, consumers: features.flatMap((feature) => feature.consumers ?? []) });
   sidecar.subscribe(inbox.subscriptions);
-  metrics.gauge("receipts_doubted", "Receipts since the start that were late after a silence: published once more", () => {
-    return receipts.figures().doubted;
-  });
   metrics.gauge("inbox_dropped", "Deliveries dropped since the start", () => inbox.figures().drop);
   metrics.gauge("inbox_forged", "Deliveries that were not what they said, since the start", () => inbox.figures().forged);
   metrics.gauge("inbox_ignored", "Deliveries of a kind that nobody here consumes, since the start", () => inbox.figures().ignored);

@@ -3,6 +3,7 @@
 import type { Consumer } from "#src/events/consumer";
 import type { GraphqlPart } from "#src/graphql/part";
 import type { InternalRoute } from "#src/http/internal-route";
+import type { LinkPage } from "#src/http/link-pages";
 import type { Route } from "#src/http/route";
 import type { Job, Sweep } from "#src/jobs/job";
 import type { ConnectionListener, SocketEvent } from "#src/realtime/socket-event";
@@ -17,6 +18,8 @@ export interface Feature<Deps, WorkDeps = Deps> {
   readonly sockets?: readonly SocketEvent<Deps>[];
   readonly connections?: ConnectionListener<Deps>;
   readonly consumers?: readonly Consumer<Deps>[];
+  /** What links in mails open. */
+  readonly pages?: readonly LinkPage<Deps>[];
   readonly jobs?: readonly Job<WorkDeps>[];
   readonly sweeps?: readonly Sweep<WorkDeps>[];
 }

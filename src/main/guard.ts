@@ -6,6 +6,8 @@ import { selectSessionState } from "#src/features/sessions/gate.sql";
 import type { AccessTokens } from "#src/features/sessions/access-token";
 import { RevocationFeed } from "#src/features/sessions/feed";
 import type { Revocation } from "#src/features/sessions/feed.sql";
+import { createRecordUse } from "#src/features/sessions/record-use";
+import { SeenSessions } from "#src/features/sessions/seen-sessions";
 import type { Gate } from "#src/kernel/actor";
 import type { Realtime } from "#src/realtime/realtime";
 import type { CoreDeps } from "./deps.ts";
@@ -37,13 +39,17 @@ export function guardSessions(core: CoreDeps, tokens: AccessTokens): SessionGuar
   };
   const feed = new RevocationFeed({ databaseUrl: directUrl, clock, log, listener: { revoked, reset } });
   feed.start();
+  const seen = new SeenSessions({ db, clock, log });
+  seen.start();
   return {
-    gate: createGate({ tokens, feed, memory, log }),
+    gate: createGate({ tokens, feed, memory, seen, recordUse: createRecordUse(core), admitsVisitors: core.config.publicProfiles, log }),
     feed,
     memory,
     cutBy: (sockets) => {
       realtime = sockets;
     },
-    stop: () => feed.stop(),
+    stop: async () => {
+      await Promise.all([feed.stop(), seen.stop()]);
+    },
   };
 }

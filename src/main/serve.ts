@@ -6,21 +6,27 @@ import { eventTypes } from "#src/contract/event-types";
 import { asyncApiDocument } from "#src/events/asyncapi";
 import { Presence } from "#src/features/presence/public";
 import { watchersAmong } from "#src/features/presence/presence.sockets";
+import { readLink } from "#src/features/one-time-tokens/public";
 import { gateProblems } from "#src/features/sessions/public";
+import type { Config } from "#src/config/config";
+import type { TrustedDocuments } from "#src/graphql/documents";
 import { createGraphql, type Graphql } from "#src/graphql/graphql";
+import { readManifest } from "#src/graphql/manifest";
+import { openSubscriptions, type Subscriptions } from "#src/graphql/subscriptions";
 import { clientOf } from "#src/http/client-address";
 import { createCors } from "#src/http/cors";
 import { healthRoutes } from "#src/http/health";
 import { createPublicApp, type Mount, type PublicApp } from "#src/http/public-app";
 import { createServer, type DrainableServer } from "#src/http/server";
+import { LINK_PATH, linkPages } from "#src/http/link-pages";
 import { startingListener } from "#src/http/starting";
 import { createThrottle, type CountingThrottle } from "#src/http/throttle";
 import type { Client } from "#src/kernel/actor";
 import { createRealtime, type Realtime } from "#src/realtime/realtime";
 import { kitEvents } from "#src/realtime/token-refresh";
-import { serverEvents, type Pushes } from "#src/realtime/socket-event";
+import { serverEvents } from "#src/realtime/socket-event";
 import { apiChecks, registerFigures } from "./checks.ts";
-import { openIdentity, type ApiDeps, type CoreDeps, type Identity, type KeySource } from "./deps.ts";
+import { openIdentity, type ApiDeps, type CoreDeps, type Identity } from "./deps.ts";
 import { observeOutbox, startInflow, startOutflow } from "./event-flow.ts";
 import { features } from "./features.ts";
 import { guardSessions, type SessionGuard } from "./guard.ts";
@@ -38,10 +44,14 @@ const SOCKET_GRACE_MS = 2_000;
 /** How long requests in flight get, in ms. */
 const REQUEST_GRACE_MS = 10_000;
 
+const GRAPHQL_PATH = "/graphql";
+
 /** What differs between the processes that serve. */
-export interface ServeOptions extends KeySource {
+export interface ServeOptions {
   /** Whether events leave by this process too; else the worker's relay takes them. */
   readonly relaysHere: boolean;
+  /** Aborted when the process is told to end before it has started. */
+  readonly leaving: AbortSignal;
 }
 
 /**
@@ -53,7 +63,7 @@ export async function startApi(core: CoreDeps, options: ServeOptions): Promise<R
   let listener: RequestListener = startingListener;
   const http = createServer((request, response) => listener(request, response));
   const port = await listen(http, [config.port, ...config.otherPorts], config.bindAddress);
-  const identity = await openIdentity(core, options);
+  const identity = await openIdentity(core, options.leaving);
   const throttle = createThrottle({
     clock: core.clock,
     enabled: config.rateLimits,
@@ -69,12 +79,13 @@ export async function startApi(core: CoreDeps, options: ServeOptions): Promise<R
   const realtime = openRealtime(parts, http);
   late.set(realtime);
   guard.cutBy(realtime);
+  const subscriptions = subscriptionsDoor(parts, http, graphql);
   deps.presence.start(watchersAmong(realtime.pushes));
   registerFigures({ ...parts, sharingAttempts: identity.sharingAttempts });
   const events = await startEvents(deps, options);
   await warmUp(core.db);
   listener = app.listener;
-  return { port, stop: (signal) => stop({ ...parts, graphql, http, events }, signal) };
+  return { port, stop: (signal) => stop({ ...parts, graphql, subscriptions, http, events }, signal) };
 }
 
 /** Events of both ways as far as they pass this process, and the listener that daprd brings them to. */
@@ -131,9 +142,10 @@ function lateRealtime(): { readonly get: () => Realtime; readonly set: (realtime
 }
 
 function apiDeps(core: CoreDeps, identity: Identity, { realtime, guard }: Pick<Parts, "realtime" | "guard">): ApiDeps {
-  const pushes: Pushes = {
+  const pushes: ApiDeps["pushes"] = {
     toUser: (userId, event, payload) => realtime().pushes.toUser(userId, event, payload),
     toRoom: (room, event, payload) => realtime().pushes.toRoom(room, event, payload),
+    leave: (userId, room) => realtime().pushes.leave(userId, room),
   };
   return {
     ...core,
@@ -159,8 +171,14 @@ async function openGraphql({ core, deps, guard, throttle }: Parts): Promise<Grap
     throttle,
     clientOf: clientReader(core),
     log: core.log,
-    production: core.config.production,
+    introspection: core.config.graphql.introspection,
+    trusted: await trustedDocuments(core.config),
   });
+}
+
+/** Elsewhere than in production they are known by their hash, and others run beside them. */
+async function trustedDocuments({ production, graphql: { documents } }: Config): Promise<TrustedDocuments | undefined> {
+  return documents === undefined ? undefined : { manifest: await readManifest(documents), only: production };
 }
 
 async function openApp(
@@ -190,19 +208,30 @@ async function openApp(
     log,
     metrics,
     version,
-    mounts: await mounts(core, rest.graphql),
+    mounts: await mounts(parts, rest.graphql),
     asyncApi: asyncApi(core),
   });
 }
 
-async function mounts(core: CoreDeps, graphql: Graphql): Promise<Mount[]> {
-  const open: Mount = { path: "/graphql", methods: ["GET", "POST"], middleware: graphql.middleware };
-  if (core.config.production) return [open];
+async function mounts({ core, deps, throttle }: Parts, graphql: Graphql): Promise<Mount[]> {
+  const pages = linkPages({
+    pages: features.flatMap((feature) => feature.pages ?? []),
+    deps,
+    read: (token) => readLink(deps, token),
+    throttle,
+    clientOf: clientReader(core),
+    log: core.log,
+  });
+  const open: Mount[] = [
+    { path: GRAPHQL_PATH, methods: ["GET", "POST"], middleware: graphql.middleware },
+    { path: LINK_PATH, methods: ["GET", "POST"], middleware: pages },
+  ];
+  if (core.config.production) return open;
   // Here only: what is for one machine is not in the image.
   const { mailboxPage } = await import("#src/mail/mailbox-page");
   const mailbox = mailboxPage(core);
   return [
-    open,
+    ...open,
     ...["/mailbox", "/mailbox/:messageId", "/mailbox/:messageId/html"].map((path): Mount => ({
       path,
       methods: ["GET"],
@@ -239,19 +268,47 @@ function openRealtime({ core, deps, guard, throttle }: Parts, http: DrainableSer
   });
 }
 
+function subscriptionsDoor(
+  { core, deps, guard, throttle, realtime }: Parts,
+  { server }: DrainableServer,
+  { schema, documents }: Graphql,
+): Subscriptions {
+  return openSubscriptions({
+    server,
+    path: GRAPHQL_PATH,
+    schema,
+    documents,
+    deps,
+    realtime: realtime(),
+    gate: guard.gate,
+    throttle,
+    clientOf: clientReader(core),
+    log: core.log,
+    introspection: core.config.graphql.introspection,
+  });
+}
+
 /** Hint the sockets, accept nothing more, finish what is in flight, then close what it needed. */
 async function stop(
-  parts: Parts & { readonly graphql: Graphql; readonly http: DrainableServer; readonly events: Running },
+  parts: Parts & {
+    readonly graphql: Graphql;
+    readonly subscriptions: Subscriptions;
+    readonly http: DrainableServer;
+    readonly events: Running;
+  },
   signal: AbortSignal,
 ): Promise<void> {
   const realtime = parts.realtime();
   const requests = parts.http.drain(REQUEST_GRACE_MS);
   await realtime.drain(SOCKET_GRACE_MS);
   await realtime.close();
+  parts.subscriptions.close();
   await parts.deps.presence.stop();
   await requests;
   await parts.graphql.stop();
   await parts.events.stop(signal);
   await parts.guard.stop();
   await parts.identity.hasher.close();
+  await parts.identity.breachedPasswords.close();
+  await parts.identity.providers.close();
 }

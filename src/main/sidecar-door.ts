@@ -10,6 +10,8 @@ import type { DaprSidecar } from "#src/sidecar/dapr/dapr-sidecar";
 import type { Metrics } from "#src/telemetry/metrics";
 import type { Running } from "./work.ts";
 
+/** Longer than daprd keeps an idle connection (90 s, Go's default): who ends it first is not sent anything on it any more. */
+const KEPT_IDLE_MS = 100_000;
 /** How long deliveries and calls in flight get, in ms. */
 const GRACE_MS = 5_000;
 
@@ -37,7 +39,7 @@ export async function openSidecarDoor<Deps extends DoorDeps>(
   const { production } = config;
   const { callerNamespace } = config.dapr;
   const app = createSidecarApp({ appToken, events: dapr, routes, deps, callerNamespace, clock, log, metrics, production });
-  const server = createServer(app.listener);
+  const server = createServer(app.listener, { keepAliveTimeoutMs: KEPT_IDLE_MS });
   const port = await server.listen(config.sidecarPort, "127.0.0.1");
   log.info({ port }, "daprd is expected here");
   return { stop: () => server.drain(GRACE_MS) };

@@ -1,16 +1,13 @@
 /** `npm start`: the whole service but the controller in one process, with an embedded PostgreSQL unless one is given. */
 
 import { randomBytes } from "node:crypto";
-import { chmod, link, mkdir, readFile, unlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { Config } from "#src/config/config";
 import { migrate } from "#src/db/migrate";
 import { startEmbeddedPostgres, type EmbeddedPostgres } from "#src/embedded/embedded-postgres";
-import { generateKeyRing } from "#src/features/sessions/key-ring";
 import { createPasswordHasher, ensureFirstAdmin } from "#src/features/sign-in/public";
 import type { Log } from "#src/kernel/log";
-import { Secret } from "#src/kernel/secret";
-import { openCore, urlsOf, type CoreDeps, type DatabaseUrls, type KeySource } from "./deps.ts";
+import { openCore, urlsOf, type CoreDeps, type DatabaseUrls } from "./deps.ts";
+import { ensureSigningKeys, keepRotating, readOwnKeys } from "./own-keys.ts";
 import { runProcess } from "./run.ts";
 import { startApi } from "./serve.ts";
 import { startWork, type Running } from "./work.ts";
@@ -25,11 +22,11 @@ async function startStandalone(config: Config, log: Log, leaving: AbortSignal): 
   try {
     const { applied } = await migrate({ databaseUrl: urls.directUrl, log });
     if (applied.length > 0) say(`  database    ${applied.length} migrations applied`);
-    const madeKeys = await ensureSigningKeys(config);
-    core = await openCore(config, log, urls);
+    await ensureSigningKeys(config.dataDir);
     // The in-process sidecar reads the same file; daprd beside one machine need not have a secret store.
-    const ownKeys = config.sidecar === "dapr" ? { ownKeys: madeKeys } : {};
-    return await serveAll(core, { postgres, leaving, ...ownKeys });
+    const readKeys = config.sidecar === "dapr" ? () => readOwnKeys(config.dataDir) : undefined;
+    core = await openCore(config, log, urls, readKeys);
+    return await serveAll(core, { postgres, leaving });
   } catch (error) {
     await core?.[Symbol.asyncDispose]();
     await postgres?.stop();
@@ -39,15 +36,19 @@ async function startStandalone(config: Config, log: Log, leaving: AbortSignal): 
 
 async function serveAll(
   core: CoreDeps,
-  { postgres, ...keys }: KeySource & { readonly postgres: EmbeddedPostgres | undefined },
+  { postgres, leaving }: { readonly postgres: EmbeddedPostgres | undefined; readonly leaving: AbortSignal },
 ): Promise<Running> {
   const admin = await firstAdmin(core);
-  const api = await startApi(core, { relaysHere: true, ...keys });
+  const api = await startApi(core, { relaysHere: true, leaving });
   const work = await startWork(core);
+  const stopping = new AbortController();
+  const { dataDir, keysRotateDays: days } = core.config;
+  const rotating = keepRotating({ ...core, dataDir, days }, stopping.signal);
   welcome(core, api.port, admin);
   return {
     stop: async (signal) => {
-      await Promise.all([api.stop(signal), work.stop(signal)]);
+      stopping.abort();
+      await Promise.all([api.stop(signal), work.stop(signal), rotating]);
       await core[Symbol.asyncDispose]();
       await postgres?.stop();
     },
@@ -58,21 +59,6 @@ async function embedded(config: Config, log: Log): Promise<EmbeddedPostgres> {
   const postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, log, supervise: true });
   say(`  database    embedded PostgreSQL in ${config.dataDir}/postgres, port ${postgres.port}`);
   return postgres;
-}
-
-/** Made once, by whoever comes first; processes that share DATA_DIR share them. */
-async function ensureSigningKeys(config: Config): Promise<Secret<string>> {
-  const folder = join(config.dataDir, "secrets");
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  await chmod(folder, 0o700);
-  const [target, draft] = [join(folder, "signing-keys"), join(folder, `signing-keys.${process.pid}`)];
-  await writeFile(draft, generateKeyRing(), { mode: 0o600, flush: true });
-  // A link is made whole or not at all, and never over one that is there.
-  await link(draft, target).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "EEXIST") throw error;
-  });
-  await unlink(draft);
-  return new Secret((await readFile(target, "utf8")).trim());
 }
 
 /** The first admin's name, and the password if it was made up here: it is printed once and kept nowhere. */

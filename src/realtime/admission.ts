@@ -2,7 +2,7 @@
 
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "socket.io";
-import { account, type Action, type Client, type Gate, type Throttle } from "#src/kernel/actor";
+import { accountOrLook, type Action, type Client, type Gate, type Throttle } from "#src/kernel/actor";
 import { securityEvent, type Log } from "#src/kernel/log";
 import { internalError, Problem } from "#src/kernel/problem";
 import { problemDocument } from "#src/kernel/problem-document";
@@ -49,7 +49,7 @@ async function introduce(needs: AdmissionNeeds, socket: Socket, next: (error?: E
 async function admit(needs: AdmissionNeeds, socket: Socket): Promise<void> {
   const given: unknown = socket.handshake.auth["token"];
   const accessToken = typeof given === "string" && given !== "" ? given : undefined;
-  const actor = await needs.gate(accessToken, account);
+  const actor = await needs.gate(accessToken, accountOrLook);
   if (accessToken === undefined || actor === undefined) throw new Error("the gate let somebody in without a token");
   const client = needs.clientOf(socket.request);
   needs.throttle(connectAction, { actor, client });

@@ -1,7 +1,7 @@
 /** Sending to users and rooms: through the adapter, in slices. */
 
 import type { Server, Socket } from "socket.io";
-import { userRoom } from "./connection.ts";
+import { connectionOf, userRoom } from "./connection.ts";
 import { Slices } from "./slices.ts";
 import type { LocalPushes, ServerEvent } from "./socket-event.ts";
 
@@ -15,6 +15,12 @@ export function createPushes(io: Server, checkPayloads: boolean): LocalPushes {
     toRoom: (room, event, payload) => void io.to(room).emit(event.name, checked(event, payload)),
     toRoomHere: (room, event, payload) => void io.local.to(room).emit(event.name, checked(event, payload)),
     hasRoomHere: (room) => rooms.has(room),
+    leave: (userId, room) => io.in(userRoom(userId)).socketsLeave(room),
+    connectionsHere: (room) =>
+      [...(rooms.get(room) ?? [])].flatMap((id) => {
+        const socket = io.sockets.sockets.get(id);
+        return (socket && connectionOf(socket)) ?? [];
+      }),
     roomsHere: (prefix) => [...rooms.keys()].filter((room) => room.startsWith(prefix)),
   };
 }

@@ -10,6 +10,7 @@ import { admission, isOriginAdmitted, type AdmissionNeeds } from "./admission.ts
 import { connectionOf, userRoom, type Connection } from "./connection.ts";
 import * as ending from "./cut.ts";
 import { createDispatcher } from "./dispatch.ts";
+import { connectInner, InnerConn, type Farewell, type InnerConnection, type InnerListener } from "./inner-connection.ts";
 import { textParser } from "./parser.ts";
 import { createPushes } from "./pushes.ts";
 import { linkRedis, type RedisLink } from "./redis.ts";
@@ -74,6 +75,10 @@ export interface Realtime {
   readonly recheck: (subject: string) => Promise<void>;
   /** Hints every client to connect elsewhere, admits nobody any more, and closes what is left after `graceMs`. */
   readonly drain: (graceMs: number) => Promise<void>;
+  /** Whether this request may begin a connection: `origin` where its page may not, `draining` where nobody may any more. */
+  readonly admits: (request: IncomingMessage) => "yes" | "origin" | "draining";
+  /** Takes a connection from another door of this process as if it were a socket with this token. */
+  readonly connect: (request: IncomingMessage, accessToken: string | undefined, listener: InnerListener) => InnerConnection;
   /** Closes everything but the HTTP server, which is its owner's. */
   readonly close: () => Promise<void>;
   readonly figures: () => RealtimeFigures;
@@ -155,11 +160,23 @@ class RealtimeServer<Deps> implements Realtime {
     await ending.inPieces([...this.#io.sockets.sockets.values()], (socket) => socket.conn.close());
   };
 
+  readonly admits: Realtime["admits"] = (request) => {
+    if (this.#isDraining) return "draining";
+    return isOriginAdmitted(this.#admissionNeeds(), request) ? "yes" : "origin";
+  };
+
+  readonly connect: Realtime["connect"] = (request, accessToken, listener) =>
+    connectInner(this.#io, { request, accessToken, listener }, (sid) => {
+      const socket = this.#io.sockets.sockets.get(sid);
+      return socket === undefined ? undefined : connectionOf(socket);
+    });
+
   readonly close = async (): Promise<void> => {
     this.#isDraining = true;
     this.#sweep.stop();
     const conns = [...this.#io.sockets.sockets.values()].map(({ conn }) => conn);
     this.#io.engine.close();
+    for (const conn of conns as readonly unknown[]) if (conn instanceof InnerConn) conn.close();
     ending.dropLingering(conns);
     await this.#io.sockets.adapter.close();
     this.#redis?.close();
@@ -186,7 +203,7 @@ class RealtimeServer<Deps> implements Realtime {
       connectTimeout: CONNECT_TIMEOUT_MS,
       perMessageDeflate: false,
       cors: { origin: (origin, done) => done(null, origin !== undefined && options.allowsOrigin(origin)), credentials: false },
-      allowRequest: (request, done) => done(null, !this.#isDraining && isOriginAdmitted(admitted, request)),
+      allowRequest: (request, done) => done(null, this.admits(request) === "yes"),
       ...(this.#redis === undefined ? {} : { adapter: this.#redis.adapter }),
     });
     io.use(admission(admitted));
@@ -236,7 +253,7 @@ class RealtimeServer<Deps> implements Realtime {
     void this.#end([connection], problem.code, (one) => ending.farewellOf(one, problem));
   };
 
-  async #end(connections: readonly Connection[], reason: string, farewell: (connection: Connection) => ending.Farewell): Promise<void> {
+  async #end(connections: readonly Connection[], reason: string, farewell: (connection: Connection) => Farewell): Promise<void> {
     for (const connection of connections) if (reason !== "token.expired") connection.howEnded = "session_over";
     this.#options.observe?.cut?.(reason, connections.length);
     await ending.closeAll(connections, farewell);

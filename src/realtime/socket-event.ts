@@ -47,6 +47,10 @@ export interface LocalPushes extends Pushes {
   readonly hasRoomHere: (room: string) => boolean;
   /** Names of this process's rooms that begin so. */
   readonly roomsHere: (prefix: string) => string[];
+  /** Takes a user's connections out of a room, on every process that can be reached at this moment. */
+  readonly leave: (userId: string, room: string) => void;
+  /** The connections of this process in a room, so that one can be taken out of it. */
+  readonly connectionsHere: (room: string) => SocketHandle[];
 }
 
 /** How a connection ended: `session_over` when the gate or a revocation ended it for good, `left` else. */

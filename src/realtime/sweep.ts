@@ -5,7 +5,7 @@
 
 import type { Socket } from "socket.io";
 import type { Gate } from "#src/kernel/actor";
-import { account } from "#src/kernel/actor";
+import { accountOrLook } from "#src/kernel/actor";
 import type { Clock } from "#src/kernel/clock";
 import type { Log } from "#src/kernel/log";
 import { Problem } from "#src/kernel/problem";
@@ -90,7 +90,7 @@ export class Sweep {
 /** Asks the gate about a connection again. An answer that is no answer (the database is away) changes nothing. */
 export async function recheck(needs: Pick<Needs, "gate" | "log" | "onRefused">, connection: Connection): Promise<void> {
   try {
-    await askAgain(needs.gate, connection, account);
+    await askAgain(needs.gate, connection, accountOrLook);
   } catch (error) {
     if (!(error instanceof Problem)) needs.log.error({ error: String(error) }, "a connection could not be rechecked");
     else if (isSessionOver(error)) needs.onRefused(connection, error);

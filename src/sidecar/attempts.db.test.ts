@@ -67,6 +67,20 @@ describe("attempts", () => {
     expect(await outcomeOf(other.take(action, "ann"))).toBe("taken");
   });
 
+  it("let as many through as there are, of many that come at once to two processes", async () => {
+    await using kit = await setUp();
+    const needs = { state: kit.state, clock: systemClock, log: silentLog, enabled: true, refusal };
+    const processes = [createAttempts(needs), createAttempts(needs)];
+    const many = async (limit: number, name: string): Promise<number> => {
+      const takings = Array.from({ length: 60 }, (_, nth) => processes[nth % 2]?.take({ ...action, limit }, name) ?? Promise.resolve());
+      return (await Promise.all(takings.map(outcomeOf))).filter((outcome) => outcome === "taken").length;
+    };
+    expect(await many(300, "behind one address")).toBe(60);
+    expect(await many(10, "guesses")).toBe(10);
+    // What came together is asked for together.
+    expect(kit.asked).toBeLessThan(60);
+  });
+
   it("are counted in this process while state says nothing, and only the first few wait for it", async () => {
     await using kit = await setUp();
     const attempts = createAttempts({ state: kit.state, clock: systemClock, log: silentLog, enabled: true, refusal });

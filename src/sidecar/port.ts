@@ -86,13 +86,22 @@ export interface InvocationAnswer {
   readonly body: unknown;
 }
 
+/** What a publish came to. */
+export interface Published {
+  /** Whether the broker has it for every queue, within a second. False: not, or it cannot be known. Never rejects. */
+  readonly confirmed: Promise<boolean>;
+}
+
 /** The sidecar as the rest of the service sees it. Every call ends when its signal is aborted. */
 export interface Sidecar {
   /**
-   * Sends one event. Resolving means "perhaps": only the event coming back through a subscription of ours is delivery.
+   * Sends one event. Resolving means "perhaps": it is delivered when it came back through a subscription of ours, and was
+   * confirmed where there is such a thing.
    * @throws Error when the sidecar did not take it, or not in time
    */
-  readonly publish: (topic: string, event: CloudEvent, signal: AbortSignal) => Promise<void>;
+  readonly publish: (topic: string, event: CloudEvent, signal: AbortSignal) => Promise<Published>;
+  /** Whether what is published is confirmed: a broker is between, and may have put an event into our queue only. */
+  readonly confirms: boolean;
   /** Hands over the whole subscription table, once, before the first publish. */
   readonly subscribe: (subscriptions: readonly Subscription[]) => void;
   readonly state: SidecarState;

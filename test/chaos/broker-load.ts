@@ -3,6 +3,7 @@
 import { expect } from "@jest/globals";
 import { delay } from "#src/kernel/clock";
 import type { HttpClient } from "../kit/http-client.ts";
+import { deadLettersOf } from "../kit/dapr-resources.ts";
 import type { Consumer, Mesh } from "../kit/mesh.ts";
 import { logIn, makeStaff, onDatabase, registerPeople, registerPerson, type ApiProcess, type SignedIn } from "../kit/service.ts";
 import type { SocketClient } from "../kit/socket-client.ts";
@@ -199,8 +200,8 @@ export async function untilDelivered(mesh: Mesh, withinMs: number): Promise<numb
   return performance.now() - beganMs;
 }
 
-/** Every event of `users.v1` was applied at the neighbour: in order, without a gap, and known by one id. */
-export async function expectNothingLost(mesh: Mesh, { app }: Consumer, withinMs = 15_000): Promise<void> {
+/** Every event of `users.v1` was applied at the neighbour: in order, without a gap, known by one id, and none is a dead letter. */
+export async function expectNothingLost(mesh: Mesh, { app, daprd }: Consumer, withinMs = 15_000): Promise<void> {
   const rows = await onDatabase<{ id: string; subject: string; version: number; tries: string }>(
     mesh.database.adminUrl,
     "select id, subject, user_version::int as version, format('%s tries, written %s, receipt %s s after the last', attempts, occurred_at::time, extract(epoch from done_at - due_at) + 10 * 2 ^ (attempts - 1)) as tries from outbox where topic = 'users.v1' order by subject, user_version",
@@ -213,7 +214,7 @@ export async function expectNothingLost(mesh: Mesh, { app }: Consumer, withinMs 
   };
   // The receipt says that it came to us; the neighbour may be a little later.
   await until(() => lost().length === 0, { withinMs, what: "the neighbour to hear all" }).catch(() => {});
-  expect(lost()).toEqual([]);
+  expect([lost(), await mesh.rabbit.waitingIn(deadLettersOf(daprd.appId))]).toEqual([[], 0]);
   expect(app.gaps).toEqual([]);
   expect(app.renamed).toEqual([]);
   expect(Object.fromEntries(app.applied)).toEqual(Object.fromEntries(wished));

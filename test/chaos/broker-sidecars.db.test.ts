@@ -25,7 +25,11 @@ describeWithAll(MESH_TOOLS, "no event is lost when", (paths) => {
 
   beforeAll(async () => {
     mesh = stack.use(await startMesh(paths, { neighbours: ["social-service"] }));
-    [api, worker, neighbour] = await Promise.all([mesh.startApi(), mesh.startWorker(), mesh.startConsumer("social-service")]);
+    [api, worker, neighbour] = await Promise.all([
+      mesh.startApi(),
+      mesh.startWorker(),
+      mesh.startConsumer("social-service", { healthChecked: true }),
+    ]);
   }, 90_000);
   afterAll(() => stack.disposeAsync(), 60_000);
 

@@ -120,7 +120,7 @@ describeWithAll(["helm", "kubectl", "etcd", "kube-apiserver"], "the chart on an 
       expect(await rightsOf("user-service-controller", "default")).toEqual(everywhere);
       const readable = ["signing-keys", "user-service-broker", "user-service-redis"];
       expect(await rightsOf("user-service", NAMESPACE)).toEqual(readable.map((name) => `get secrets/${name}`));
-      expect(await rightsOf("user-service-worker", NAMESPACE)).toEqual(["get secrets/user-service-broker"]);
+      expect(await rightsOf("user-service-worker", NAMESPACE)).toEqual(["get secrets/signing-keys", "get secrets/user-service-broker"]);
       for (const account of ["user-service", "user-service-worker", "default"]) expect(await rightsOf(account, "default")).toEqual([]);
     });
 

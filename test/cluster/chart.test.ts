@@ -6,9 +6,26 @@ import type { AddressInfo } from "node:net";
 import { parse, parseAllDocuments } from "yaml";
 import { readConfig } from "#src/config/config";
 import type { Setting } from "#src/config/cross-checks";
+import { mailFrom } from "#src/config/mail-variables";
 import { variables } from "#src/config/variables";
+import { LINK_PATH } from "#src/http/link-pages";
+import { features } from "#src/main/features";
 import { describeWith } from "../kit/requires.ts";
-import { CHART, MATRIX, ours, render, run, template, type Manifest, type Pod, type Ran, type Rendered, type Values } from "./chart.ts";
+import {
+  CHART,
+  MATRIX,
+  notes,
+  ours,
+  render,
+  run,
+  template,
+  templateOf,
+  type Manifest,
+  type Pod,
+  type Ran,
+  type Rendered,
+  type Values,
+} from "./chart.ts";
 import { LEAST_RIGHTS } from "./userbans.ts";
 
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -36,6 +53,31 @@ describeWith("helm", "the chart", (helm) => {
     const values = parse(await ours("charts", "user-service", "values.yaml")) as Manifest;
     const schema = JSON.parse(await ours("charts", "user-service", "values.schema.json")) as Manifest;
     expect(mismatches(values, schema, schema, "")).toEqual(["/global: not in values.yaml"]);
+  });
+
+  it("lets the api read the client secrets of identity providers where there are such, and nobody else", async () => {
+    const made = await render(helm, { extraEnv: { OIDC_PROVIDERS: "[]" } });
+    const readable = ["user-service", "user-service-worker"].map((app) => made.one("Role", app).rules[0].resourceNames as string[]);
+    expect(readable.map((names) => names.includes("oidc-client-secrets"))).toEqual([true, false]);
+    const allowed = made.all("Configuration").map(({ spec }) => spec.secrets.scopes[0].allowedSecrets as string[] | undefined);
+    expect(allowed.map((names) => names?.includes("oidc-client-secrets") ?? false)).toEqual([true, false, false]);
+  });
+
+  it("gives the api the trusted documents of GraphQL where they are named, read-only, and nobody else", async () => {
+    const made = await render(helm, { graphql: { introspection: true, documents: "our-documents" } });
+    const pods = made.all("Deployment").map(({ metadata, spec }) => ({ app: metadata.name as string, ...spec.template.spec }));
+    const [api, ...others] = pods.toSorted(({ app }) => (app === PROCESSES.api ? -1 : 1));
+    const { env, volumeMounts } = api.containers[0];
+    expect(env).toContainEqual({ name: "GRAPHQL_INTROSPECTION", value: "on" });
+    expect(env).toContainEqual({ name: "GRAPHQL_DOCUMENTS", value: "/etc/user-service/graphql/documents.json" });
+    expect(volumeMounts).toEqual([{ name: "graphql-documents", mountPath: "/etc/user-service/graphql", readOnly: true }]);
+    expect(api.volumes).toContainEqual({
+      name: "graphql-documents",
+      projected: { sources: [{ configMap: { name: "our-documents", items: [{ key: "documents.json", path: "documents.json" }] } }] },
+    });
+    expect(others.length).toBeGreaterThan(1);
+    expect(JSON.stringify(others)).not.toContain("our-documents");
+    expect(JSON.stringify((await render(helm, {})).all("Deployment"))).not.toContain("GRAPHQL_DOCUMENTS");
   });
 
   describe.each(Object.keys(MATRIX))("with the values %s", (name) => {
@@ -115,7 +157,9 @@ describeWith("helm", "the chart", (helm) => {
     it("gives the account's token to the one container that needs it, and an account of its own to each process", () => {
       for (const { owner, spec, annotations, containers } of rendered(name).pods()) {
         const [, account] = owner.split("/");
-        const mounts = (containers[0].volumeMounts ?? []).map((mount: Manifest) => mount.mountPath as string);
+        const mounts = (containers[0].volumeMounts ?? [])
+          .map((mount: Manifest) => mount.mountPath as string)
+          .filter((path: string) => path.startsWith("/var/run/secrets"));
         const forDaprd = (annotations["dapr.io/volume-mounts"] ?? "").split(":")[1];
         expect([owner, mounts, forDaprd, spec.serviceAccountName]).toEqual(
           annotations["dapr.io/enabled"] === "false"
@@ -131,7 +175,7 @@ describeWith("helm", "the chart", (helm) => {
 
     it("lets sidecars read the Secrets that their components name, and no other", () => {
       const named = new Map(["user-service", "user-service-worker"].map((app) => [app, new Set<string>()]));
-      named.get("user-service")?.add("signing-keys");
+      for (const secrets of named.values()) secrets.add("signing-keys");
       for (const { scopes, spec } of rendered(name).all("Component")) {
         const secrets = spec.metadata.flatMap(({ secretKeyRef }: Manifest) => (secretKeyRef === undefined ? [] : [secretKeyRef.name]));
         for (const app of scopes) secrets.forEach((secret: string) => named.get(app)?.add(secret));
@@ -145,8 +189,9 @@ describeWith("helm", "the chart", (helm) => {
       const scoped = rendered(name)
         .all("Configuration")
         .map(({ spec }) => spec.secrets.scopes[0]);
-      expect(scoped.map(({ defaultAccess }) => defaultAccess as string)).toEqual(["deny", "deny"]);
-      expect(new Set(scoped[0].allowedSecrets)).toEqual(named.get("user-service"));
+      expect(scoped.map(({ defaultAccess }) => defaultAccess as string)).toEqual(["deny", "deny", "deny"]);
+      const allowed = scoped.map(({ allowedSecrets }) => new Set(allowedSecrets));
+      expect(allowed).toEqual([named.get("user-service"), named.get("user-service-worker"), new Set()]);
     });
 
     it("selects what it means to select", () => {
@@ -220,6 +265,19 @@ describeWith("helm", "the chart", (helm) => {
     ]);
   });
 
+  it("lets neighbours that are named ask of people, and nothing else", async () => {
+    const made = await render(helm, { dapr: { neighbours: ["social-service"] } }, "users");
+    const policies = made.one("Configuration", "user-service").spec.accessControl.policies as readonly Manifest[];
+    expect(policies).toHaveLength(2);
+    expect(policies[1]).toEqual({
+      appId: "social-service",
+      namespace: "users",
+      trustDomain: "public",
+      defaultAction: "deny",
+      operations: ["/internal/users/batch", "/internal/relationships"].map((name) => ({ name, httpVerb: ["POST"], action: "allow" })),
+    });
+  });
+
   it("migrates before anything else, tries thrice, and leaves what failed to be read", () => {
     const { metadata, spec } = rendered("full").one("Job", "user-service-migrate");
     expect(metadata.annotations).toEqual({
@@ -236,11 +294,13 @@ describeWith("helm", "the chart", (helm) => {
   });
 
   it("routes clients' paths and nothing else", () => {
+    const routes = features.flatMap((feature) => feature.routes ?? []).map(({ path }) => path);
+    const served = [...routes, LINK_PATH, "/graphql", "/socket.io"].map((path) => `/${path.split("/")[1]}`);
     const paths = ({ spec }: Manifest): string[] =>
       spec.rules.flatMap(({ http }: Manifest) => http.paths.map((one: Manifest) => one.path as string));
     for (const name of ["full", "ingress by publicUrl"]) {
       const ingress = rendered(name).one("Ingress", "user-service");
-      expect(paths(ingress)).toEqual(["/api", "/graphql", "/socket.io", "/.well-known"]);
+      expect(new Set(paths(ingress))).toEqual(new Set(served));
       expect(ingress.spec.rules[0].host).toBe("id.example.com");
     }
     expect(rendered("default").all("Ingress")).toEqual([]);
@@ -276,6 +336,16 @@ describeWith("helm", "the chart", (helm) => {
     expect(await ask()).toMatchObject({ code: 1, stdout: expect.stringMatching(/^http:\S+ does not answer: .*ECONNREFUSED.*\n$/) });
   });
 
+  it("holds requesters to their names by the release that has the controller alone", () => {
+    const policies = (name: string): string[] =>
+      rendered(name)
+        .objects.filter(({ apiVersion }) => apiVersion.startsWith("admissionregistration.k8s.io/"))
+        .map(({ kind }) => kind as string);
+    expect(policies("default")).toEqual(["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]);
+    expect(policies("no policy of requesters")).toEqual([]);
+    expect(policies("bare")).toEqual([]);
+  });
+
   it("brings the CRD as the controller's tests have it, to stay at uninstall", async () => {
     const crd = parse(await ours("charts", "user-service", "crds", "userbans.yaml")) as Manifest;
     expect(rendered("default").all("CustomResourceDefinition")).toEqual([crd]);
@@ -293,6 +363,9 @@ describeWith("helm", "the chart", (helm) => {
       [{ publicUrl: "id.example.com" }, "at '/publicUrl': 'id.example.com' does not match"],
       [{ corsOrigins: ["https://a.example.com/"] }, "at '/corsOrigins/0': 'https://a.example.com/' does not match"],
       [{ "api.resources.limits.memory": "lots" }, "at '/api/resources/limits/memory': 'lots' does not match"],
+      [{ "worker.resources.limits.memory": "1TB" }, "at '/worker/resources/limits/memory': '1TB' does not match"],
+      [{ "worker.resources.requests.cpu": -1 }, "at '/worker/resources/requests/cpu': minimum: got -1, want 0"],
+      [{ "mail.from": "postmaster" }, "at '/mail/from': 'postmaster' does not match"],
       [{ "secrets.database": "My_Secret" }, "at '/secrets/database': 'My_Secret' does not match"],
       [{ "secrets.broker": "" }, "at '/secrets/broker': '' does not match"],
       [{ "dapr.resources.limits": null }, "at '/dapr/resources': missing property 'limits'"],
@@ -303,13 +376,48 @@ describeWith("helm", "the chart", (helm) => {
     expect(stderr.match(/^ *- at '[^']*': (?!validation failed)/gm)).toHaveLength(wrong.length);
   });
 
+  it("takes quantities as Kubernetes does", async () => {
+    const requests = { cpu: 0.5, memory: "1T" };
+    const limits = { cpu: "1.5", memory: "1e9" };
+    const made = await render(helm, { "api.resources": { requests, limits }, "worker.resources.limits.memory": "2Ti" });
+    expect(made.one("Deployment", "user-service").spec.template.spec.containers[0].resources).toEqual({ requests, limits });
+    for (const memory of [1e9, 1_073_741_824, "1E", ".5Gi", "500000000000m"])
+      await render(helm, { "dapr.resources.limits.memory": memory });
+  });
+
+  it("takes for a sender what the service takes", async () => {
+    const schema = JSON.parse(await ours("charts", "user-service", "values.schema.json")) as Manifest;
+    const pattern = new RegExp(schema.properties.mail.properties.from.pattern as string);
+    const right = [
+      "ann@example.com",
+      " a.n+n@b.example.com ",
+      "Ann <ann@example.com>",
+      '"Ann, B." <o\'hara@example.com>',
+      "<ann@example.com>",
+    ];
+    const wrong = ["ann", "ann@localhost", "Ann ann@example.com", "Ann <ann@example.com", "A <B> <ann@example.com>", "a..b@example.com"];
+    const others = [
+      ".a@example.com",
+      "a.@example.com",
+      "a'@example.com",
+      "a@-b.com",
+      "A\tnn <a@example.com>",
+      "a@b.c",
+      "ann@example.com, b@c.com",
+    ];
+    const given = [...right, ...wrong, ...others];
+    expect(given.filter((from) => pattern.test(from))).toEqual(right);
+    expect(given.filter((from) => mailFrom.safeParse(from).success)).toEqual(right);
+    for (const from of right) await render(helm, { "mail.from": from });
+  });
+
   it("refuses what is lacking or does not go together, in one line and without a secret", async () => {
     const values = {
       publicUrl: "",
       "mail.from": "",
       "image.tag": "latest",
       "api.autoscaling.minReplicas": 9,
-      extraEnv: { REDIS_URL: "redis://:pw@redis", PORT: "80", BCRYPT_COST: "12" },
+      extraEnv: { REDIS_URL: "redis://:pw@redis", PORT: "80", BCRYPT_COST: "12", SECRET_SIGNING_KEYS: "pw@", RATE_LIMITS: "off" },
     };
     const { code, stderr } = await template(helm, values);
     expect(code).toBe(1);
@@ -326,6 +434,8 @@ describeWith("helm", "the chart", (helm) => {
       "api.autoscaling.minReplicas (9) must not be above maxReplicas (6)",
       "extraEnv.PORT is not to be set here: it is fixed",
       "extraEnv.REDIS_URL is not to be set here: use secrets.redis",
+      "extraEnv.SECRET_SIGNING_KEYS is not to be set here: it is a secret, which sidecars read from Secrets",
+      "extraEnv.RATE_LIMITS must not be off: the image refuses to start so",
     ]);
     expect(stderr).not.toContain("pw@");
   });
@@ -342,7 +452,94 @@ describeWith("helm", "the chart", (helm) => {
     const { stderr } = await template(helm, { extraEnv: Object.fromEntries(own.map((name) => [name, "x"])) });
     expect(own.filter((name) => !stderr.includes(`extraEnv.${name} is not to be set here`))).toEqual([]);
   });
+
+  it("refuses labels and annotations that it sets itself, one line for each", async () => {
+    const pods = ["default", "full"].flatMap((name) => rendered(name).pods());
+    const keys = (of: "labels" | "annotations", theirs: string): string[] =>
+      [...new Set(pods.flatMap((one) => Object.keys(one[of])))].filter((key) => !key.startsWith("helm.sh/hook") && key !== theirs);
+    const own = { podLabels: keys("labels", "team"), podAnnotations: keys("annotations", "example.com/c") };
+    const values = Object.fromEntries(Object.entries(own).map(([name, of]) => [name, Object.fromEntries(of.map((key) => [key, "x"]))]));
+    const limits = { requests: { cpu: "1", memory: "1Gi" }, limits: { cpu: "1", memory: "1Gi" } };
+    const { stderr } = await template(helm, {
+      ...values,
+      "dapr.resources": limits,
+      "metrics.serviceMonitor.labels": { "app.kubernetes.io/name": "x" },
+    });
+    const said = [...stderr.matchAll(/(\S+) must not have (\S+): the chart sets it/g)].map(([, name, key]) => `${name} ${key}`);
+    const expected = Object.entries(own).flatMap(([name, of]) => of.map((key) => `${name} ${key}`));
+    expect(said.sort()).toEqual([...expected, "metrics.serviceMonitor.labels app.kubernetes.io/name"].sort());
+    const others = { "app.kubernetes.io/created-by": "ann", "dapr.io/log-api-calls": "true", "prometheus.io/scheme": "http" };
+    expect(await template(helm, { podLabels: others, podAnnotations: others })).toMatchObject({ code: 0 });
+  });
+
+  it("says which neighbours it lets ask of people and does not let in", async () => {
+    const line = "networkPolicy.invokersFrom is empty: social-service, chat-service cannot reach the service.";
+    const neighbours: Values = { "dapr.neighbours": ["social-service", "chat-service"] };
+    expect(await notes(helm, neighbours)).toContain(line);
+    const wellWithIt: Values[] = [
+      {},
+      { ...neighbours, "networkPolicy.enabled": false },
+      { ...neighbours, "networkPolicy.invokersFrom": [{ podSelector: {} }] },
+    ];
+    for (const values of wellWithIt) expect(await notes(helm, values)).not.toContain("invokersFrom");
+  });
+
+  it("says how to delete what an uninstall leaves: what hooks and controllers made", async () => {
+    const hooks = rendered("default").objects.filter(({ metadata }) => metadata.annotations?.["helm.sh/hook"] !== undefined);
+    const left = hooks.map(({ kind, metadata }) => `${kind.toLowerCase()}/${metadata.name}`);
+    const lease = rendered("default").one("Role", "user-service-controller").rules[1].resourceNames[0] as string;
+    const command = `kubectl -n users delete --ignore-not-found ${[...left.sort(), `lease/${lease}`].join(" ")}`;
+    expect(await notes(helm)).toContain(command);
+    expect(await ours("charts", "user-service", "README.md")).toContain(command.replace("-n", "--namespace"));
+  });
+
+  it("keeps names that YAML would take for something else", async () => {
+    const kinds = async (names: readonly string[], version: "1.1" | "1.2"): Promise<unknown[]> => {
+      const [release = "", namespace = "", database, redis, broker, mail, firstAdmin, dapr, app, headers] = names;
+      const values = {
+        secrets: { database, redis, broker, mail, firstAdmin },
+        tokens: { daprApi: { existingSecret: dapr }, appApi: { existingSecret: app } },
+        tracing: { otlpEndpoint: "http://collector:4318", sampler: "always_on", sampledShare: 1, headersSecret: headers },
+        dapr: { neighbours: [names[10]], trustDomain: names[11] },
+        ingress: { enabled: true, className: names[12], tlsSecret: names[13] },
+        extraEnv: { OIDC_PROVIDERS: "[]" },
+        "graphql.documents": names[14],
+        "networkPolicy.metricsNamespaces": [names[15]],
+        "metrics.serviceMonitor.enabled": true,
+        "image.pullSecrets": [{ name: names[16] }],
+        priorityClassName: names[17],
+        "controller.clusterName": names[18],
+      };
+      const { code, stdout, stderr } = await templateOf(helm, { release, namespace }, values);
+      expect([code, stderr]).toEqual([0, ""]);
+      return parseAllDocuments(stdout, { version }).map((document) => kindsIn(document.toJS()));
+    };
+    const odd = ["1234", "5678", "123", "null", "true", "1e3", "0x1f", "false", "0o17", "1.5", "12", "no", "yes", "on", "off", "00"];
+    const all = [...odd, "n", "1-1-1", "0"];
+    const usual = all.map((_, index) => `name-${index}`);
+    for (const version of ["1.1", "1.2"] as const) expect(await kinds(all, version)).toEqual(await kinds(usual, version));
+  });
+
+  it("tells in its README which Secrets each pod may read", async () => {
+    const text = await ours("charts", "user-service", "README.md");
+    const names = { "secrets.broker": "user-service-broker", "secrets.redis": "user-service-redis", "signing-keys": "signing-keys" };
+    for (const [component, app] of Object.entries(PROCESSES)) {
+      const row = new RegExp(`^\\| ${component} +\\|([^|]+)\\|`, "m").exec(text)?.[1] ?? "";
+      const told = [...row.matchAll(/`([^`]+)`/g)].map(([, name]) => names[name as keyof typeof names]);
+      const role = rendered("default")
+        .all("Role")
+        .find(({ metadata, rules }) => metadata.name === app && rules[0].resources[0] === "secrets");
+      expect([component, told]).toEqual([component, role?.rules[0].resourceNames ?? []]);
+    }
+  });
 });
+
+/** The same with the kind of each value in its place. */
+function kindsIn(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((one) => kindsIn(one));
+  if (value === null || typeof value !== "object") return value === null ? "null" : typeof value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, kindsIn(one)]));
+}
 
 function envNames({ containers }: Pod): string[] {
   return (containers[0].env ?? []).map((entry: Manifest) => entry.name as string);

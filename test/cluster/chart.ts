@@ -1,7 +1,7 @@
 /** The chart in tests: rendered by Helm and looked at as the objects that a cluster would get. */
 
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { runFolder } from "../kit/run-folder.ts";
@@ -103,9 +103,29 @@ export async function render(helm: string, values: Values = {}, namespace = "use
   return new Rendered(ran.stdout);
 }
 
-/** The same, however it ends. A build of Helm from source takes clusters to be of version 1.20. */
+/** The same, however it ends. */
 export function template(helm: string, values: Values, namespace = "users"): Promise<Ran> {
-  return run(helm, ["template", "users", CHART, "--namespace", namespace, "--kube-version", "1.36.0", ...withRequired(values)]);
+  return templateOf(helm, { chart: CHART, release: "users", namespace }, values);
+}
+
+/** The same of any chart and release. A build of Helm from source takes clusters to be of version 1.20. */
+export function templateOf(
+  helm: string,
+  { chart = CHART, release, namespace }: { readonly chart?: string; readonly release: string; readonly namespace: string },
+  values: Values,
+): Promise<Ran> {
+  return run(helm, ["template", release, chart, "--namespace", namespace, "--kube-version", "1.36.0", ...withRequired(values)]);
+}
+
+/** What Helm says after an install. `helm template` leaves that out, so a template of a copy has it. */
+export async function notes(helm: string, values: Values = {}): Promise<string> {
+  const chart = await mkdtemp(join(runFolder(), "chart-"));
+  await cp(CHART, chart, { recursive: true });
+  const said = 'kind: Said\nmetadata: { name: said }\ntext: {{ include (print .Template.BasePath "/NOTES.txt") . | quote }}\n';
+  await writeFile(join(chart, "templates", "said.yaml"), said);
+  const { code, stdout, stderr } = await templateOf(helm, { chart, release: "users", namespace: "users" }, values);
+  if (code !== 0) throw new Error(stderr);
+  return new Rendered(stdout).one("Said", "said").text as string;
 }
 
 /** The required values and these. */
@@ -137,6 +157,7 @@ export const MATRIX: Readonly<Record<string, Values>> = {
     trustedProxyHops: 1,
     audiences: ["user-service", "social"],
     extraEnv: { BCRYPT_COST: "13", REFRESH_REUSE_GRACE_SECONDS: "10" },
+    graphql: { introspection: true, documents: "graphql-documents" },
     "secrets.firstAdmin": "first-admin",
     tokens: { daprApi: { existingSecret: "dapr-token" }, appApi: { existingSecret: "app-token" } },
     dapr: { redisTls: true, trustDomain: "people", logLevel: "debug", resources: quantity },

@@ -88,7 +88,8 @@ export async function startNeighbour(cluster: Cluster): Promise<void> {
     ...secretReading(),
     neighbourDeployment(cluster),
   ]);
-  await cluster.kubectl(["-n", NEIGHBOUR, "apply", "-f", "-"], await neighbourSubscription(NEIGHBOUR));
+  for (const text of Object.values(await neighbourSubscription(NEIGHBOUR)))
+    await cluster.kubectl(["-n", NEIGHBOUR, "apply", "-f", "-"], text);
   // The sidecar reads its resources at its start.
   await cluster.kubectl(["-n", NEIGHBOUR, "scale", "deployment", NEIGHBOUR, "--replicas=1"]);
   await cluster.kubectl(["-n", NEIGHBOUR, "rollout", "status", "deployment", NEIGHBOUR, `--timeout=${READY_WITHIN}`]);

@@ -4,7 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { parseAllDocuments, parse } from "yaml";
@@ -147,7 +147,7 @@ describe("compose.yaml", () => {
     const production = await manifestsIn("dapr/production/access-control.yaml");
     for (const [name, file, index] of [
       ["api", "configuration.yaml", 0],
-      ["worker", "configuration-closed.yaml", 1],
+      ["worker", "configuration-worker.yaml", 1],
     ] as const) {
       const mounted = mountsOf(serviceOf(compose, `${name}-daprd`)).map(({ source }) => source);
       for (const component of ["pubsub", "state", "resiliency"]) expect(mounted).toContain(`./dapr/production/${component}.yaml`);
@@ -231,6 +231,20 @@ describe("compose.yaml", () => {
       providers: { options: { path: string } }[];
     };
     expect(mountsOf(serviceOf({ services, volumes: {} }, "grafana")).map(({ target }) => target)).toContain(providers[0]?.options.path);
+  });
+});
+
+describe("the sidecars' files", () => {
+  it("have retries in files of their own: daprd knows a file by its first document", async () => {
+    const folders = ["development", "neighbour", "production"];
+    const names = (
+      await Promise.all(folders.map(async (one) => (await readdir(join(root, "dapr", one))).map((name) => `dapr/${one}/${name}`)))
+    ).flat();
+    const kinds = await Promise.all(
+      names.filter((name) => name.endsWith(".yaml")).map(async (name) => (await manifestsIn(name)).map(({ kind }) => kind)),
+    );
+    const ofRetries = kinds.filter((some) => some.includes("Resiliency"));
+    expect(ofRetries).toEqual([["Resiliency"], ["Resiliency"]]);
   });
 });
 

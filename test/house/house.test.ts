@@ -26,7 +26,7 @@ async function filesBelow(folder: string, ending: string): Promise<string[]> {
 describe("the house", () => {
   it("has the rooms that docs/architecture.md draws, and no other", async () => {
     const tree = /```\nsrc\/\n([\s\S]*?)```/.exec(await text("docs", "architecture.md"))?.[1] ?? "";
-    const drawn = [...tree.matchAll(/^ {2}([a-z]+)\/ /gm)].map((match) => match[1]);
+    const drawn = [...tree.matchAll(/^ {2}([a-z-]+)\/ /gm)].map((match) => match[1]);
     const rooms = await folders("src");
 
     expect(new Set(rooms)).toEqual(new Set(drawn.filter((room) => rooms.includes(room ?? ""))));
@@ -42,6 +42,14 @@ describe("the house", () => {
         expect({ file, used, isEarlier: order.indexOf(used) <= order.indexOf(own) }).toEqual({ file, used, isEarlier: true });
       }
     }
+  });
+
+  it("speaks HTTP/2 to the API server of Kubernetes only, where streams without an owner are heard", async () => {
+    const agents = /new Agent\((?!\{[^}]*allowH2: false)/;
+    const speaking: string[] = [];
+    for (const file of (await filesBelow("src", ".ts")).filter((name) => !name.endsWith(".test.ts")))
+      if (agents.test(await text(file))) speaking.push(file);
+    expect(speaking).toEqual(["src/controller/kube.ts"]);
   });
 
   it("has a README of at most 30 lines in each feature", async () => {

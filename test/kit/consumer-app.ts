@@ -21,6 +21,8 @@ export interface ConsumerApp extends AsyncDisposable {
   answer: ((event: CloudEvent) => DeliveryOutcome | Promise<DeliveryOutcome>) | undefined;
   /** What its health check says. */
   isHealthy: boolean;
+  /** The next delivery is not answered: its connection is reset, as when a server closes it at the wrong moment. */
+  resetNext: () => void;
 }
 
 /** Starts it on a free port of 127.0.0.1. Its subscription is declared beside its daprd (dapr/neighbour). */
@@ -38,8 +40,13 @@ class Neighbour implements ConsumerApp {
   readonly renamed: string[] = [];
   answer: ConsumerApp["answer"];
   isHealthy = true;
+  #resetsNext = false;
   readonly #ids = new Map<string, string>();
   readonly #server: Server = createServer((request, response) => void this.#serve(request, response));
+
+  readonly resetNext = (): void => {
+    this.#resetsNext = true;
+  };
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
@@ -55,6 +62,11 @@ class Neighbour implements ConsumerApp {
     if (path === "GET /dapr/subscribe") return end(response, 200, []);
     if (path === "GET /dapr/config") return end(response, 200, {});
     if (!path.startsWith("POST /events/")) return end(response, 404, {});
+    if (this.#resetsNext) {
+      this.#resetsNext = false;
+      request.socket.resetAndDestroy();
+      return;
+    }
     const event = JSON.parse((await request.toArray()).join("")) as CloudEvent;
     this.traceparents.push(request.headers["traceparent"] as string | undefined);
     const status = (await this.answer?.(event)) ?? "SUCCESS";

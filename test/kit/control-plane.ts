@@ -58,6 +58,8 @@ interface Settings {
 }
 
 const READY_WITHIN_MS = 60_000;
+/** Two cores hold what in a cluster has machines of its own: a fifth of what both cost is Go looking for garbage, for which there is room. */
+const ENVIRONMENT = { GOGC: "400" };
 
 /** Starts both; returns when the API server is ready (3 to 8 s on two shared cores). */
 export async function startControlPlane(paths: ControlPlanePaths): Promise<ControlPlane> {
@@ -67,9 +69,10 @@ export async function startControlPlane(paths: ControlPlanePaths): Promise<Contr
   const settings = { folder, adminToken: randomBytes(24).toString("hex"), ports: await serverPorts("api", "etcd", "peer") };
   const reviews = parts.use(await startTokenReviews());
   await writeSettings(settings, reviews);
-  const etcd = await startProgram({ command: paths.etcd, args: etcdFlags(settings), cwd: folder });
+  const etcd = await startProgram({ command: paths.etcd, args: etcdFlags(settings), cwd: folder, env: ENVIRONMENT });
   parts.defer(() => end(etcd));
-  const start = (): Promise<RunningProgram> => startProgram({ command: paths.apiServer, args: apiServerFlags(settings), cwd: folder });
+  const start = (): Promise<RunningProgram> =>
+    startProgram({ command: paths.apiServer, args: apiServerFlags(settings), cwd: folder, env: ENVIRONMENT });
   let program = await start();
   parts.defer(() => end(program));
 

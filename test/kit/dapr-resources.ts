@@ -5,6 +5,7 @@ import { join } from "node:path";
 
 const DAPR_FOLDER = join(import.meta.dirname, "..", "..", "dapr");
 const PRODUCTION = ["pubsub.yaml", "state.yaml", "resiliency.yaml"];
+const NEIGHBOUR = ["subscription.yaml", "resiliency.yaml"];
 
 /** File name → YAML, as `startDaprd` takes it. */
 export type DaprResources = Readonly<Record<string, string>>;
@@ -36,13 +37,13 @@ export async function productionResources(secretsFile: string): Promise<DaprReso
 
 /** For a neighbour that subscribes to `users.v1`, as it would copy them. */
 export async function neighbourResources(appId: string, secretsFile: string): Promise<DaprResources> {
-  return { "secrets.yaml": secretStore(secretsFile), "subscription.yaml": await neighbourSubscription(appId) };
+  return { "secrets.yaml": secretStore(secretsFile), ...(await neighbourSubscription(appId)) };
 }
 
 /** The same without a secret store. */
-export async function neighbourSubscription(appId: string): Promise<string> {
-  const subscription = await shipped("neighbour", "subscription.yaml");
-  return subscription.replaceAll(/\bneighbour\b(?!-broker)/g, appId);
+export async function neighbourSubscription(appId: string): Promise<DaprResources> {
+  const texts = await Promise.all(NEIGHBOUR.map(async (name) => [name, await shipped("neighbour", name)] as const));
+  return Object.fromEntries(texts.map(([name, text]) => [name, text.replaceAll(/\bneighbour\b(?!-broker)/g, appId)]));
 }
 
 interface Definitions {
@@ -54,16 +55,30 @@ interface Definitions {
 /** As `neighbour/subscription.yaml` declares it. */
 const IN_ORDER = { "x-queue-type": "quorum", "x-single-active-consumer": true };
 
-/** The broker's definitions as shipped, with a queue for each neighbour as its own part of them would have. */
+/** The broker's definitions as shipped, with queues for each neighbour and for its dead letters as its own part of them would have. */
 export async function brokerDefinitions(neighbours: readonly string[]): Promise<object> {
   const ours = JSON.parse(await shipped("production", "rabbitmq-definitions.json")) as Definitions;
-  const queue = ours.queues[0];
-  const binding = ours.bindings[0];
+  const [exchange, queue, binding] = [ours.exchanges[0], ours.queues[0], ours.bindings[0]];
+  const dead = neighbours.map(deadLettersOf);
   return {
     ...ours,
-    queues: [...ours.queues, ...neighbours.map((app) => ({ ...queue, name: `${app}-users.v1`, arguments: IN_ORDER }))],
-    bindings: [...ours.bindings, ...neighbours.map((app) => ({ ...binding, source: "users.v1", destination: `${app}-users.v1` }))],
+    exchanges: [...ours.exchanges, ...dead.map((name) => ({ ...exchange, name }))],
+    queues: [
+      ...ours.queues,
+      ...neighbours.map((app) => ({ ...queue, name: `${app}-users.v1`, arguments: IN_ORDER })),
+      ...dead.map((name) => ({ ...queue, name })),
+    ],
+    bindings: [
+      ...ours.bindings,
+      ...neighbours.map((app) => ({ ...binding, source: "users.v1", destination: `${app}-users.v1` })),
+      ...dead.map((name) => ({ ...binding, source: name, destination: name })),
+    ],
   };
+}
+
+/** Topic and queue of what a neighbour could not be brought. */
+export function deadLettersOf(appId: string): string {
+  return `${appId}-users.v1.dead`;
 }
 
 async function shipped(...path: readonly string[]): Promise<string> {

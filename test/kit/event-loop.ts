@@ -7,11 +7,11 @@ import type { EventType } from "#src/contract/event-types";
 import { appendEvent } from "#src/events/append";
 import type { Consumer } from "#src/events/consumer";
 import { createInbox, type Inbox } from "#src/events/inbox";
-import { createReceipts, type Receipts } from "#src/events/receipts";
+import { createMarks, type Marks } from "#src/events/marks";
 import { createRelay, type Relay, type RelayOptions } from "#src/events/relay";
 import { systemClock } from "#src/kernel/clock";
 import { silentLog } from "#src/kernel/log";
-import type { Sidecar } from "#src/sidecar/port";
+import type { CloudEvent, Sidecar } from "#src/sidecar/port";
 import { createLocalSidecar } from "#src/sidecar/local/local-sidecar";
 import { cloneDatabase } from "./database.ts";
 
@@ -44,10 +44,14 @@ export async function eventDatabase(count: number): Promise<EventDatabase> {
   };
 }
 
+type Publish = (...publish: Parameters<Sidecar["publish"]>) => Promise<unknown>;
+
 export interface EventLoopOptions {
   readonly consumers?: readonly Consumer<{ readonly db: Db }>[];
   /** Stands before the sidecar's publish: to fail, to lose, to look. */
-  readonly publish?: (real: Sidecar["publish"]) => Sidecar["publish"];
+  readonly publish?: (real: Publish) => Publish;
+  /** What a broker says of each publish; left out: there is none. */
+  readonly confirm?: (event: CloudEvent) => Promise<boolean>;
   readonly relay?: Partial<RelayOptions>;
   readonly maxAttempts?: number;
   readonly consumerTimeoutMs?: number;
@@ -56,7 +60,7 @@ export interface EventLoopOptions {
 /** What runs. Disposal stops it in the order of the API process. */
 export interface EventLoop extends AsyncDisposable {
   readonly relay: Relay;
-  readonly receipts: Receipts;
+  readonly receipts: Marks;
   readonly inbox: Inbox;
 }
 
@@ -71,7 +75,7 @@ export function startEventLoop(db: Db, options: EventLoopOptions = {}): EventLoo
     maxAttempts: options.maxAttempts ?? 4,
     retry: { firstMs: 10, mostMs: 40 },
   });
-  const receipts = createReceipts({ db, log: silentLog, onFreed: () => relay.nudge() });
+  const receipts = createMarks({ db, log: silentLog, onFreed: () => relay.nudge() });
   const inbox = createInbox({
     db,
     consumers: options.consumers ?? [],
@@ -81,8 +85,18 @@ export function startEventLoop(db: Db, options: EventLoopOptions = {}): EventLoo
     consumerTimeoutMs: options.consumerTimeoutMs ?? 5_000,
   });
   sidecar.subscribe(inbox.subscriptions);
-  const publish = options.publish?.(sidecar.publish) ?? sidecar.publish;
-  const relay = createRelay({ db, sidecar: { publish }, clock: systemClock, log: silentLog, ...options.relay });
+  const send = options.publish?.(sidecar.publish) ?? sidecar.publish;
+  const publish: Sidecar["publish"] = async (topic, event, signal) => {
+    await send(topic, event, signal);
+    return { confirmed: options.confirm?.(event) ?? Promise.resolve(true) };
+  };
+  const relay = createRelay({
+    db,
+    sidecar: { publish, confirms: options.confirm !== undefined },
+    clock: systemClock,
+    log: silentLog,
+    ...options.relay,
+  });
   relay.start();
   const stop = async (): Promise<void> => {
     await relay.stop(AbortSignal.timeout(2_000));

@@ -11,6 +11,7 @@ import { createPublicApp, type PublicAppOptions } from "#src/http/public-app";
 import type { Route } from "#src/http/route";
 import { createServer, type DrainableServer, type ServerOptions } from "#src/http/server";
 import { createThrottle } from "#src/http/throttle";
+import { until } from "./until.ts";
 
 /** Refusals of the gate below, in place of the real one's. */
 export const tokenMissing = problem("test.token_missing", 401, "A token is needed");
@@ -114,4 +115,20 @@ export async function rawConnection(port: number, first = ""): Promise<RawConnec
   await once(socket, "connect");
   socket.write(first);
   return { socket, received: () => received, closed, [Symbol.dispose]: () => void socket.destroy() };
+}
+
+/** Says a whole request, as it is, and gives everything that came back until an answer was there or the connection closed. */
+export async function sayRaw(port: number, text: string): Promise<string> {
+  using connection = await rawConnection(port, text);
+  const isClosed = (): boolean => connection.socket.closed;
+  await until(() => connection.received().includes("\r\n\r\n") || isClosed(), { withinMs: 10_000, what: "an answer" });
+  const isWhole = (): boolean => /"code":"[^"]+"/.test(connection.received()) || /^HTTP\/1.1 [23]0/.test(connection.received());
+  await until(() => isWhole() || isClosed(), { withinMs: 10_000, what: "the whole answer" });
+  return connection.received();
+}
+
+/** Of such an answer: its status, and the code of a refusal. */
+export function toldRaw(answer: string): string {
+  const [, status = "closed"] = /^HTTP\/1.1 (\d+)/.exec(answer) ?? [];
+  return [status, ...(/"code":"([^"]+)"/.exec(answer)?.slice(1) ?? [])].join(" ");
 }

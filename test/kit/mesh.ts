@@ -44,6 +44,8 @@ export interface MeshOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Seen by every daprd in place of the broker's own: to put a proxy in between. */
   readonly brokerUrl?: (rabbit: Rabbit) => Promise<string>;
+  /** Seen by the workers' daprd only. */
+  readonly publishersUrl?: (rabbit: Rabbit) => Promise<string>;
 }
 
 /** Starts RabbitMQ with its queues declared, Redis and a database; processes are started as a test wants them. */
@@ -57,9 +59,16 @@ export async function startMesh(paths: Readonly<Record<string, string>>, options
   ]);
   for (const part of [database, rabbit, redis]) stack.use(part);
   const brokerUrl = (await options.brokerUrl?.(rabbit)) ?? rabbit.url;
-  const secretsFile = join(runFolder(), `secrets-${rabbit.port}.json`);
-  await writeDaprSecrets(secretsFile, { signingKeys: SIGNING_KEYS, brokerUrl, redisPort: redis.port });
-  return new Mesh({ database, rabbit, redis, names, secretsFile, daprd: paths["daprd"] ?? "", env: options.env ?? {} }, stack.move());
+  const publishersUrl = (await options.publishersUrl?.(rabbit)) ?? brokerUrl;
+  const [secretsFile, publishersFile] = [
+    join(runFolder(), `secrets-${rabbit.port}.json`),
+    join(runFolder(), `publishers-${rabbit.port}.json`),
+  ];
+  const secrets = { signingKeys: SIGNING_KEYS, redisPort: redis.port };
+  await writeDaprSecrets(secretsFile, { ...secrets, brokerUrl });
+  await writeDaprSecrets(publishersFile, { ...secrets, brokerUrl: publishersUrl });
+  const programs = { daprd: paths["daprd"] ?? "", env: options.env ?? {} };
+  return new Mesh({ database, rabbit, redis, names, secretsFile, publishersFile, ...programs }, stack.move());
 }
 
 interface Parts {
@@ -68,6 +77,7 @@ interface Parts {
   readonly redis: Redis;
   readonly names: string;
   readonly secretsFile: string;
+  readonly publishersFile: string;
   readonly daprd: string;
   readonly env: Readonly<Record<string, string>>;
 }
@@ -98,7 +108,7 @@ export class Mesh implements AsyncDisposable {
 
   /** A worker process with its sidecar: it relays. @param sidecarLateMs see `startApi` */
   async startWorker(env: Readonly<Record<string, string>> = {}, sidecarLateMs = 0): Promise<Beside<ServiceProcess>> {
-    const { daprd, setting } = await this.#sidecar("user-service-worker", sidecarLateMs > 0);
+    const { daprd, setting } = await this.#sidecar("user-service-worker", sidecarLateMs > 0, this.#parts.publishersFile);
     const starting = startWorkerProcess({ database: this.database, env: { ...setting, ...this.#parts.env, ...env } });
     const [process] = await Promise.all([starting.then((started) => this.#stack.use(started)), startLate(daprd, sidecarLateMs)]);
     return { process, daprd };
@@ -111,17 +121,19 @@ export class Mesh implements AsyncDisposable {
     return { process, daprd };
   }
 
-  /** A neighbour subscribed to `users.v1`; name it in `neighbours` too, or what is published before is lost to it. */
-  async startConsumer(appId: string): Promise<Consumer> {
+  /**
+   * A neighbour subscribed to `users.v1`; name it in `neighbours` too, or what is published before is lost to it. Its sidecar asks
+   * for its health only where a test is about that: an app that is late for a moment makes daprd hold events back (dapr/README.md),
+   * and this one shares a process with the test.
+   */
+  async startConsumer(appId: string, { healthChecked = false } = {}): Promise<Consumer> {
     const app = this.#stack.use(await startConsumerApp());
     const daprd = this.#stack.use(
       await startDaprd(this.#parts.daprd, {
         appId,
         appPort: app.port,
         resources: await neighbourResources(appId, this.#parts.secretsFile),
-        healthCheckPath: "/healthz",
-        // Its app shares a process with the test, which may pause: an app that is unwell for a moment makes daprd leak events (dapr/README.md).
-        healthThreshold: 8,
+        ...(healthChecked ? { healthCheckPath: "/healthz", healthThreshold: 8 } : {}),
         mesh: this.#parts.names,
         blockShutdownSeconds: 5,
       }),
@@ -138,13 +150,17 @@ export class Mesh implements AsyncDisposable {
   }
 
   /** A sidecar of ours with the production components, and what its process must be told. */
-  async #sidecar(appId: string, isLate = false): Promise<{ readonly daprd: Daprd; readonly setting: Readonly<Record<string, string>> }> {
+  async #sidecar(
+    appId: string,
+    isLate = false,
+    secretsFile = this.#parts.secretsFile,
+  ): Promise<{ readonly daprd: Daprd; readonly setting: Readonly<Record<string, string>> }> {
     const appPort = await serverPort();
     const daprd = this.#stack.use(
       await startDaprd(this.#parts.daprd, {
         appId,
         appPort,
-        resources: await productionResources(this.#parts.secretsFile),
+        resources: await productionResources(secretsFile),
         apiToken: API_TOKEN,
         appToken: APP_TOKEN,
         healthCheckPath: "/healthz",

@@ -27,7 +27,15 @@ export async function people<Name extends string>(db: Db, specs: Readonly<Record
       const username = spec.username ?? name;
       const id = newUuid(systemClock) as UserId;
       const email = `${username}@example.com`;
-      await insertUser(tx, { id, username, email, displayName: spec.displayName ?? username, roles: spec.roles ?? ["user"] });
+      await insertUser(tx, {
+        id,
+        username,
+        email,
+        displayName: spec.displayName ?? username,
+        roles: spec.roles ?? ["user"],
+        locale: "en",
+        emailVerified: false,
+      });
       made[name] = { id, username, email };
     }
     return made as Record<Name, Person>;

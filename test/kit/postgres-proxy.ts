@@ -16,6 +16,8 @@ export interface PostgresProxy extends AsyncDisposable {
   readonly heal: () => void;
   /** `performance.now()` of each statement that clients have sent. */
   readonly statements: readonly number[];
+  /** The text of each of them, where clients have given it. */
+  readonly texts: readonly string[];
   readonly notificationsLost: () => number;
 }
 
@@ -26,6 +28,8 @@ interface Pair {
 }
 
 const QUERY = 0x51;
+const PARSE = 0x50;
+const BIND = 0x42;
 const EXECUTE = 0x45;
 const NOTIFICATION = 0x41;
 
@@ -34,11 +38,17 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
   const { hostname, port } = new URL(databaseUrl);
   const pairs = new Set<Pair>();
   const statements: number[] = [];
+  const texts: string[] = [];
   const state = { isDeaf: false, lost: 0 };
   const proxy = createServer({ noDelay: true }, (client) => {
     const pair: Pair = { client, server: connect({ port: Number(port), host: hostname, noDelay: true }), deaf: state.isDeaf };
     pairs.add(pair);
+    const named = new Map<string, string>();
     const asked = messages(true, ({ type, bytes }) => {
+      if (type === PARSE) named.set(...parsedOf(bytes));
+      if (type === QUERY) texts.push(textAt(bytes, 5).text);
+      // pg executes what it binds, once.
+      if (type === BIND) texts.push(named.get(textAt(bytes, textAt(bytes, 5).end).text) ?? "");
       if (type === QUERY || type === EXECUTE) statements.push(performance.now());
       if (!pair.deaf) pair.server.write(bytes);
     });
@@ -72,6 +82,7 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
       state.isDeaf = false;
     },
     statements,
+    texts,
     notificationsLost: () => state.lost,
     [Symbol.asyncDispose]: async () => {
       proxy.close();
@@ -83,6 +94,18 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
     },
   };
   return handle;
+}
+
+/** A text that ends with NUL, and where the next one begins. */
+function textAt(bytes: Buffer, from: number): { readonly text: string; readonly end: number } {
+  const end = bytes.indexOf(0, from);
+  return { text: bytes.toString("utf8", from, end), end: end + 1 };
+}
+
+/** The name and the text of a statement that is prepared. */
+function parsedOf(bytes: Buffer): [string, string] {
+  const name = textAt(bytes, 5);
+  return [name.text, textAt(bytes, name.end).text];
 }
 
 /** What came together leaves together. */

@@ -3,6 +3,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Connection } from "rabbitmq-client";
 import { serverPorts } from "./ports.ts";
 import type { RunningProgram } from "./process.ts";
 import { startProgram } from "./process.ts";
@@ -18,6 +19,8 @@ export interface Rabbit extends AsyncDisposable {
   readonly pid: number;
   /** What it has said since the last start. */
   readonly output: string;
+  /** How many messages wait in a queue that was declared. @throws when there is no such queue */
+  readonly waitingIn: (queue: string) => Promise<number>;
   /** As `kill -9`; returns when it is gone. */
   readonly kill: () => Promise<void>;
   /** It stops in its tracks (SIGSTOP), its connections stay open. */
@@ -67,8 +70,10 @@ export async function startRabbit(path: string, options: RabbitOptions = {}): Pr
     await dispose(undefined);
     throw error;
   });
+  const url = `amqp://${USER}:${USER}@127.0.0.1:${ports.amqp}`;
   return {
-    url: `amqp://${USER}:${USER}@127.0.0.1:${ports.amqp}`,
+    url,
+    waitingIn: (queue) => waitingIn(url, queue),
     port: ports.amqp,
     get pid() {
       return program.pid;
@@ -86,6 +91,16 @@ export async function startRabbit(path: string, options: RabbitOptions = {}): Pr
     },
     [Symbol.asyncDispose]: () => dispose(program),
   };
+}
+
+async function waitingIn(url: string, queue: string): Promise<number> {
+  const connection = new Connection(url);
+  connection.on("error", () => {});
+  try {
+    return (await connection.queueDeclare({ queue, passive: true })).messageCount;
+  } finally {
+    await connection.close();
+  }
 }
 
 async function end(program: RunningProgram): Promise<void> {

@@ -11,6 +11,7 @@ import type { Exit, RunningProgram } from "./process.ts";
 import { startService } from "./process.ts";
 import { runFolder } from "./run-folder.ts";
 import { SocketClient } from "./socket-client.ts";
+import { Subscriber } from "./subscriber.ts";
 
 const ENTRIES = fileURLToPath(new URL("../../src/main/", import.meta.url));
 /** Processes of one test run share their signing keys, as those of one service do. */
@@ -82,6 +83,11 @@ export class ApiProcess extends ServiceProcess {
   /** A socket of whoever has this token. @throws ConnectRefused */
   socket(token?: string): Promise<SocketClient> {
     return SocketClient.open(this.url, token);
+  }
+
+  /** A connection for subscriptions of whoever has this token. @throws Error naming the close code */
+  subscriber(token?: string): Promise<Subscriber> {
+    return new Subscriber(this.url, token).enters();
   }
 
   override async [Symbol.asyncDispose](): Promise<void> {

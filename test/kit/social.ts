@@ -9,6 +9,8 @@ import { cloneDatabase } from "./database.ts";
 /** A pool on a database of the test's own. */
 export interface SocialKit extends AsyncDisposable {
   readonly db: Db;
+  /** Pictures may be anywhere; limits are on. */
+  readonly config: { readonly avatarHosts: readonly string[] | undefined; readonly rateLimits: boolean };
   readonly adminUrl: string;
   /** Statements and transactions run on the pool while `work` ran. */
   readonly statements: (work: () => Promise<unknown>) => Promise<number>;
@@ -30,6 +32,7 @@ export async function socialKit(options: { readonly maxConnections?: number } = 
   });
   return {
     db,
+    config: { avatarHosts: undefined, rateLimits: true },
     adminUrl: database.adminUrl,
     statements: async (work) => {
       const before = count;

@@ -19,6 +19,8 @@ export interface TcpProxy extends AsyncDisposable {
   readonly stall: (on: boolean) => void;
   /** While on, nothing passes; afterwards all of it does, in order. */
   readonly hold: (on: boolean) => void;
+  /** The same for what the server says only. */
+  readonly holdAnswers: (on: boolean) => void;
 }
 
 interface Pair {
@@ -31,7 +33,7 @@ interface Pair {
 export async function startTcpProxy(target: { readonly host: string; readonly port: number }): Promise<TcpProxy> {
   const port = await serverPort();
   const pairs = new Set<Pair>();
-  const state = { stalls: false, holds: false, connections: 0 };
+  const state = { stalls: false, holds: false, holdsAnswers: false, connections: 0 };
   const accept = (client: Socket): void => {
     state.connections += 1;
     const pair = { client, server: connect({ ...target, noDelay: true, allowHalfOpen: true }), deaf: false };
@@ -71,6 +73,10 @@ export async function startTcpProxy(target: { readonly host: string; readonly po
       state.holds = on;
       flowAll();
     },
+    holdAnswers: (on) => {
+      state.holdsAnswers = on;
+      flowAll();
+    },
     [Symbol.asyncDispose]: async () => {
       const closed = listener === undefined ? undefined : once(listener, "close");
       listener?.close();
@@ -99,12 +105,18 @@ function join(pair: Pair, gone: () => void): void {
   }
 }
 
-function flow(pair: Pair, { stalls, holds }: { readonly stalls: boolean; readonly holds: boolean }): void {
+interface Flow {
+  readonly stalls: boolean;
+  readonly holds: boolean;
+  readonly holdsAnswers: boolean;
+}
+
+function flow(pair: Pair, { stalls, holds, holdsAnswers }: Flow): void {
   pair.deaf ||= stalls;
   for (const [from, to] of [[pair.client, pair.server] as const, [pair.server, pair.client] as const]) {
     from.unpipe(to);
     if (pair.deaf) from.resume();
-    else if (holds) from.pause();
+    else if (holds || (holdsAnswers && from === pair.server)) from.pause();
     else from.pipe(to);
   }
 }

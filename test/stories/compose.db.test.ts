@@ -81,7 +81,9 @@ describeWithAll(MESH_TOOLS, "what compose.yaml starts", (paths) => {
         return Object.fromEntries(Object.entries(body.services).map(([name, { state }]) => [name, state]));
       };
       await until(async () => Object.values(await states()).every((state) => state === "up"), { withinMs: 30_000, what: "all to be up" });
-      expect(new Set(Object.keys(await states()))).toEqual(new Set(["database", "sidecar", "events", "revocations", "throttles", "redis"]));
+      expect(new Set(Object.keys(await states()))).toEqual(
+        new Set(["database", "sidecar", "events", "revocations", "signing_keys", "throttles", "redis"]),
+      );
 
       const admin = await http.post<SignedInBody>("/api/auth/login", { emailOrUsername: "admin", password: "development" });
       const ban = { kind: "ban", reason: "spam", message: "Please stop." };

@@ -1,4 +1,4 @@
-/** Many at once through two processes of the API: refreshing one token, following and unfollowing the same people. */
+/** Many at once through two processes of the API: refreshing one token; following, asking, accepting and blocking the same people. */
 
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { generateKeyRing } from "#src/features/sessions/key-ring";
@@ -193,6 +193,81 @@ describe("following", () => {
       { withinMs: 20_000, what: "the fold" },
     );
     expect(await counted()).toEqual(expected);
+  });
+
+  it("counts right when 200 follow, ask, accept, remove, block and unblock on a few pairs at once, and nobody hears of a deadlock", async () => {
+    await using _worker = await startWorkerProcess({ database });
+    const crowd = await registerPeople(apis[0].http, ["una", "ugo", "ulf"]);
+    const [una, ugo, ulf] = [crowd.una, crowd.ugo, crowd.ulf];
+    const pairs = [una, ugo, ulf].flatMap((one) => [una, ugo, ulf].flatMap((other) => (one === other ? [] : [[one, other] as const])));
+    const acts = [
+      ["POST", (id: string) => `/api/users/${id}/follow`],
+      ["POST", (id: string) => `/api/users/me/follow-requests/${id}/accept`],
+      ["POST", (id: string) => `/api/users/${id}/follow`],
+      ["DELETE", (id: string) => `/api/users/${id}/follow`],
+      ["POST", (id: string) => `/api/users/${id}/block`],
+      ["DELETE", (id: string) => `/api/users/${id}/block`],
+      ["POST", (id: string) => `/api/users/me/follow-requests/${id}/reject`],
+      ["DELETE", (id: string) => `/api/users/me/followers/${id}`],
+      ["PATCH", () => "/api/users/me/privacy"],
+      ["POST", (id: string) => `/api/users/${id}/follow`],
+      ["POST", (id: string) => `/api/users/me/follow-requests/${id}/accept`],
+    ] as const;
+    const outcomes = new Map<string, number>();
+    let busy = 0;
+    const act = async (index: number): Promise<void> => {
+      const [who, whom] = pairs[index % pairs.length] ?? [una, ugo];
+      const [method, path] = acts[Math.floor(Math.random() * acts.length)] ?? acts[0];
+      const { status, body } = await apis[index % 2 === 0 ? 0 : 1].http.send(method, path(whom.id), {
+        token: who.accessToken,
+        ...(method === "PATCH" ? { body: { requireFollowApproval: Math.random() < 0.6 } } : {}),
+      });
+      // A machine that cannot keep up with 200 at once says so.
+      if (status === 503) busy += 1;
+      const outcome = status === 200 ? "200" : `${status} ${body.code}`;
+      if (status !== 503) outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+    };
+    for (let round = 0; round < 4; round += 1) await Promise.all(Array.from({ length: 200 }, (_, index) => act(index)));
+    for (const [who, whom] of pairs) await apis[0].http.send("DELETE", `/api/users/${whom.id}/block`, { token: who.accessToken });
+
+    expect([...outcomes.keys()].sort()).toEqual(["200", "404 follow_request.not_found", "404 user.not_found"]);
+    for (const { id, accessToken } of [una, ugo, ulf]) {
+      const [edges] = await onDatabase<{ followers: number; following: number }>(
+        database.adminUrl,
+        `select (count(*) filter (where followee_id = $1))::int as followers, (count(*) filter (where follower_id = $1))::int as following
+         from follows where state = 'accepted'`,
+        [id],
+      );
+      const me = await apis[1].http.get<{ followersCount: number; followingCount: number }>("/api/users/me", accessToken);
+      expect([me.body.followersCount, me.body.followingCount]).toEqual([edges?.followers, edges?.following]);
+      const list = await apis[0].http.get<{ data: unknown[]; pagination: { total: number } }>(`/api/users/${id}/followers`, accessToken);
+      expect([list.body.data.length, list.body.pagination.total]).toEqual([edges?.followers, edges?.followers]);
+    }
+    // Every change of an edge is one event, in order, whichever kind it was.
+    const lost = await onDatabase(
+      database.adminUrl,
+      `select f.follower_id, f.followee_id, f.edge_version from follows f
+       where f.follower_id = any ($1) and f.edge_version <> (
+         select count(distinct o.data->>'edgeVersion') from outbox o where o.subject = f.follower_id and o.data->>'followeeId' = f.followee_id::text)`,
+      [[una.id, ugo.id, ulf.id]],
+    );
+    expect(lost).toEqual([]);
+    // Somebody blocked follows nobody who blocked them.
+    expect(
+      await onDatabase(
+        database.adminUrl,
+        `select 1 from blocks b join follows f on f.state <> 'gone' and
+           ((f.follower_id = b.blocker_id and f.followee_id = b.blocked_id) or (f.follower_id = b.blocked_id and f.followee_id = b.blocker_id))
+         where b.blocker_id = any ($1)`,
+        [[una.id, ugo.id, ulf.id]],
+      ),
+    ).toEqual([]);
+    expect(busy).toBeLessThan(40);
+    const [seen] = await onDatabase<{ deadlocks: number }>(
+      database.adminUrl,
+      "select deadlocks::int from pg_stat_database where datname = current_database()",
+    );
+    expect(busy === 0 ? 0 : seen?.deadlocks).toBe(0);
   });
 
   it("left no error in either log", () => {

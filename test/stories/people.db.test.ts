@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { graphql } from "graphql";
+import { affected, sql } from "#src/db/sql";
 import { discovery } from "#src/features/discovery/feature";
 import { follow } from "#src/features/graph/follow";
 import { graph } from "#src/features/graph/feature";
@@ -8,6 +9,7 @@ import { RequestContext } from "#src/graphql/context";
 import { assembleSchema } from "#src/graphql/schema";
 import type { Route } from "#src/http/route";
 import type { Actor, Gate } from "#src/kernel/actor";
+import { systemClock } from "#src/kernel/clock";
 import { Problem } from "#src/kernel/problem";
 import { serveApp, tokenMissing, type ServedApp } from "../kit/http-app.ts";
 import { people } from "../kit/people.ts";
@@ -22,7 +24,7 @@ const gate: Gate = (token, needs) => {
 
 function serve(kit: SocialKit): Promise<ServedApp> {
   const routes = [...profiles.routes, ...graph.routes, ...discovery.routes] as unknown as Route<unknown>[];
-  return serveApp(routes, { deps: { db: kit.db }, gate });
+  return serveApp(routes, { deps: { db: kit.db, clock: systemClock, config: kit.config }, gate });
 }
 
 interface Answer {
@@ -110,10 +112,17 @@ describe("people over REST", () => {
   });
 });
 
-const schema = assembleSchema([profiles.graphql, graph.graphql, discovery.graphql]);
+const schema = assembleSchema<Pick<SocialKit, "db" | "config"> & { readonly clock: typeof systemClock }>([
+  profiles.graphql,
+  graph.graphql,
+  discovery.graphql,
+]);
 
 async function query(kit: SocialKit, who: { readonly id: string }, source: string, variableValues: Record<string, unknown> = {}) {
-  const contextValue = new RequestContext({ db: kit.db }, { accessToken: who.id, client: testClient, gate, throttle: () => {} });
+  const contextValue = new RequestContext(
+    { db: kit.db, clock: systemClock, config: kit.config },
+    { accessToken: who.id, client: testClient, gate, throttle: () => {} },
+  );
   const { data, errors } = await graphql({ schema, source, variableValues, contextValue });
   const codes = (errors ?? []).map(({ originalError, message }) => (originalError instanceof Problem ? originalError.code : message));
   return { data: data === null || data === undefined ? data : (JSON.parse(JSON.stringify(data)) as Record<string, unknown>), codes };
@@ -161,7 +170,7 @@ describe("people over GraphQL", () => {
     });
   });
 
-  it("have their counters read in one statement for a whole list", async () => {
+  it("have their counters, and who may see them, read in two statements for a whole list", async () => {
     await using kit = await socialKit();
     const crowd = await people(kit.db, Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`bob${index}`, {}])));
     const [ann, ...others] = Object.values(crowd);
@@ -177,7 +186,7 @@ describe("people over GraphQL", () => {
       );
     });
 
-    expect(statements).toBe(3);
+    expect(statements).toBe(4);
     const { searchUsers } = answer.data as never as {
       searchUsers: { data: { username: string; followersCount: number; followingCount: number }[] };
     };
@@ -238,9 +247,16 @@ describe("pushes", () => {
     readonly payload: unknown;
   }
 
-  async function consume(type: string, data: unknown): Promise<Pushed[]> {
+  async function consume(
+    type: string,
+    data: unknown,
+    prepare: (db: SocialKit["db"]) => Promise<unknown> = async () => {},
+  ): Promise<Pushed[]> {
+    await using kit = await socialKit();
+    await prepare(kit.db);
     const pushed: Pushed[] = [];
     const deps = {
+      db: kit.db,
       pushes: {
         toUser: (userId: string, event: { readonly name: string }, payload: unknown) =>
           void pushed.push({ to: `user ${userId}`, event: event.name, payload }),
@@ -248,7 +264,9 @@ describe("pushes", () => {
           void pushed.push({ to: `room ${room}`, event: event.name, payload }),
       },
     };
-    const consumers = [...profiles.consumers, ...graph.consumers].filter(({ event }) => event.type === type);
+    const consumers = [...profiles.consumers, ...graph.consumers].filter(
+      ({ event, delivery }) => event.type === type && delivery === "push",
+    );
     for (const { event, handle } of consumers) {
       await handle(
         deps,
@@ -271,12 +289,40 @@ describe("pushes", () => {
     expect(await consume(type, edge)).toEqual([{ to: `user ${bob}`, event, payload: edge }]);
   });
 
-  it("of a changed profile go to its owner and to those who watch it", async () => {
+  it.each(["followed", "unfollowed", "follow_requested"])(
+    "of %s do not come from who is muted with notices or blocked, either way",
+    async (what) => {
+      const type = `videamozi.user.${what}.v1`;
+      const edge = { followerId: ann, followeeId: bob, edgeVersion: 3 };
+      const muted = (notifications: boolean) => (db: SocialKit["db"]) =>
+        affected(db, sql`insert into mutes (muter_id, muted_id, notifications) values (${bob}::uuid, ${ann}::uuid, ${notifications})`);
+
+      expect(await consume(type, edge, muted(true))).toEqual([]);
+      expect(await consume(type, edge, muted(false))).toHaveLength(1);
+      expect(await consume(type, edge, (db) => block(db, { id: ann }, { id: bob }))).toEqual([]);
+      expect(await consume(type, edge, (db) => block(db, { id: bob }, { id: ann }))).toEqual([]);
+      expect(await consume(type, { ...edge, followerId: bob, followeeId: ann }, muted(true))).toHaveLength(1);
+    },
+  );
+
+  it("of a changed profile go to its owner and to those who watch it and may see it", async () => {
     const profile = { userId: ann, username: "ann", displayName: "Ann", avatarUrl: null, bio: "", profileVersion: 2 };
 
-    expect(await consume("videamozi.user.profile_updated.v1", profile)).toEqual([
+    // As a version of before told it.
+    expect(await consume("videamozi.user.profile_updated.v1", { ...profile, visibleTo: "nobody" })).toEqual([
       { to: `user ${ann}`, event: "user:profile-updated", payload: profile },
-      { to: `room watch:${ann}`, event: "user:profile-updated", payload: profile },
+      { to: `room profile:${ann}`, event: "user:profile-updated", payload: profile },
+    ]);
+    const details = {
+      links: [{ label: "here", url: "https://example.com/" }],
+      pronouns: "she",
+      location: null,
+      timezone: "Europe/Budapest",
+    };
+    const whole = { ...profile, previousUsername: "anne", ...details };
+    expect(await consume("videamozi.user.profile_updated.v1", { ...profile, previousUsername: "anne", details })).toEqual([
+      { to: `user ${ann}`, event: "user:profile-updated", payload: whole },
+      { to: `room profile:${ann}`, event: "user:profile-updated", payload: whole },
     ]);
   });
 });

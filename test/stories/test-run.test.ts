@@ -10,8 +10,8 @@ import { until } from "../kit/until.ts";
 const RUNNER = fileURLToPath(new URL("../../scripts/test.ts", import.meta.url));
 
 /** A run of its own inside this one, on files that no ordinary run sees. */
-const runTests = (fixture: string, env: Record<string, string> = {}): Promise<RunningProgram> =>
-  startService({ entry: RUNNER, args: ["--testMatch", `**/kit/fixtures/${fixture}.fixture.ts`], env });
+const runTests = (fixture: string, env: Record<string, string> = {}, ipc = false): Promise<RunningProgram> =>
+  startService({ entry: RUNNER, args: ["--testMatch", `**/kit/fixtures/${fixture}.fixture.ts`], env, ipc });
 
 /** What the run made, by its process id, wherever run folders are made. */
 async function foldersOf(runner: number): Promise<readonly string[]> {
@@ -45,6 +45,12 @@ describe("a test run", () => {
     await using run = await runTests("lacks-a-tool");
     expect(await run.exited).toEqual({ code: 0, signal: null });
     expect(run.output).toMatch(/Could not run without no-such-tool \(not found .*\): test\/kit\/fixtures\/lacks-a-tool\.fixture\.ts\n/);
+    expect(lastLine(run.output)).toBe("1 passed, 0 failed");
+  });
+
+  it("ends as it went where it is somebody's child with a channel, as under Node 20", async () => {
+    await using run = await runTests("lacks-a-tool", {}, true);
+    expect(await run.exited).toEqual({ code: 0, signal: null });
     expect(lastLine(run.output)).toBe("1 passed, 0 failed");
   });
 

@@ -12,7 +12,7 @@ Names are fixed: Dapr app ids are, and an app id stands for one app of a namespa
 
 {{- define "user-service.labels" -}}
 app.kubernetes.io/name: user-service
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
@@ -21,7 +21,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- /* Of one component's pods. Takes (list root component). */}}
 {{- define "user-service.selector" -}}
 app.kubernetes.io/name: user-service
-app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
@@ -58,7 +58,7 @@ seccompProfile: { type: RuntimeDefault }
 {{- /* An entry of `env` whose value is in a Secret. Takes (list variable secret key). */}}
 {{- define "user-service.secretEnv" -}}
 - name: {{ index . 0 }}
-  valueFrom: { secretKeyRef: { name: {{ index . 1 }}, key: {{ index . 2 }} } }
+  valueFrom: { secretKeyRef: { name: {{ index . 1 | quote }}, key: {{ index . 2 }} } }
 {{- end }}
 
 {{- define "user-service.databaseEnv" -}}
@@ -70,7 +70,7 @@ seccompProfile: { type: RuntimeDefault }
 {{- define "user-service.commonEnv" -}}
 - { name: LOG_LEVEL, value: {{ .Values.logLevel | quote }} }
 {{- range $name, $value := .Values.extraEnv }}
-- { name: {{ $name }}, value: {{ $value | quote }} }
+- { name: {{ $name | quote }}, value: {{ $value | quote }} }
 {{- end }}
 {{- end }}
 

@@ -9,6 +9,7 @@ The pod of a process with a sidecar. Takes a dict:
   env        rendered entries of `env`
   tokenFor   who gets the service account's token: `app`, or `daprd` for its secret store; the other one has none
   preStopSeconds  how long the process goes on serving once it is to end
+  documents  ConfigMap of the documents of GraphQL that are trusted, where there is one
 */}}
 {{- define "user-service.pod" -}}
 {{- $root := .root -}}
@@ -22,15 +23,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   annotations:
-    kubectl.kubernetes.io/default-container: {{ .component }}
-    {{- /* daprd reads its resources at its start only. */}}
-    checksum/dapr: {{ include "user-service.daprResources" $root | sha256sum }}
-    {{- if $root.Values.metrics.annotations }}
-    prometheus.io/scrape: "true"
-    prometheus.io/port: "3002"
-    prometheus.io/path: /metrics
-    {{- end }}
-    {{- include "user-service.daprAnnotations" . | nindent 4 }}
+    {{- include "user-service.podAnnotations" . | nindent 4 }}
     {{- with $root.Values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -90,9 +83,14 @@ spec:
         {{- toYaml .values.resources | nindent 8 }}
       securityContext:
         {{- include "user-service.containerSecurity" $root | nindent 8 }}
-      {{- if eq .tokenFor "app" }}
+      {{- if or (eq .tokenFor "app") .documents }}
       volumeMounts:
+        {{- if eq .tokenFor "app" }}
         - { name: kubernetes-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true }
+        {{- end }}
+        {{- if .documents }}
+        - { name: graphql-documents, mountPath: /etc/user-service/graphql, readOnly: true }
+        {{- end }}
       {{- end }}
   volumes:
     {{- /* What Kubernetes would mount into every container, for one of the two only. */}}
@@ -102,6 +100,25 @@ spec:
           - serviceAccountToken: { path: token, expirationSeconds: 3607 }
           - configMap: { name: kube-root-ca.crt, items: [{ key: ca.crt, path: ca.crt }] }
           - downwardAPI: { items: [{ path: namespace, fieldRef: { fieldPath: metadata.namespace } }] }
+    {{- with .documents }}
+    - name: graphql-documents
+      projected:
+        sources:
+          - configMap: { name: {{ . | quote }}, items: [{ key: documents.json, path: documents.json }] }
+    {{- end }}
+{{- end }}
+
+{{- /* Takes the dict of `user-service.pod`. */}}
+{{- define "user-service.podAnnotations" -}}
+kubectl.kubernetes.io/default-container: {{ .component }}
+{{- /* daprd reads its resources at its start only. */}}
+checksum/dapr: {{ include "user-service.daprResources" .root | sha256sum | quote }}
+{{- if .root.Values.metrics.annotations }}
+prometheus.io/scrape: "true"
+prometheus.io/port: "3002"
+prometheus.io/path: /metrics
+{{- end }}
+{{ include "user-service.daprAnnotations" . }}
 {{- end }}
 
 {{- /* What the injector makes the sidecar of. Takes the dict of `user-service.pod`. */}}
@@ -113,8 +130,8 @@ dapr.io/app-id: {{ .appId }}
 dapr.io/app-port: "3003"
 dapr.io/app-protocol: http
 dapr.io/config: {{ .config }}
-dapr.io/api-token-secret: {{ include "user-service.daprApiTokenSecret" $root }}
-dapr.io/app-token-secret: {{ include "user-service.appApiTokenSecret" $root }}
+dapr.io/api-token-secret: {{ include "user-service.daprApiTokenSecret" $root | quote }}
+dapr.io/app-token-secret: {{ include "user-service.appApiTokenSecret" $root | quote }}
 dapr.io/log-as-json: "true"
 dapr.io/log-level: {{ $dapr.logLevel }}
 dapr.io/enable-metrics: "true"

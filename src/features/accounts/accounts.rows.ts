@@ -10,6 +10,8 @@ export class UserRow extends Model {
   declare readonly id: string;
   declare readonly username: string;
   declare readonly email: string;
+  declare readonly email_verified_at: Date | null;
+  declare readonly locale: string;
   declare readonly display_name: string;
   declare readonly avatar_url: string | null;
   declare readonly bio: string;

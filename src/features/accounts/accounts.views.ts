@@ -7,6 +7,7 @@ export const accountSchema = z.object({
   id: z.uuid(),
   username: z.string(),
   email: z.string(),
+  emailVerified: z.boolean().describe("Whether its owner has proved to read that address"),
   displayName: z.string(),
   avatarUrl: z.string().nullable(),
   bio: z.string(),
@@ -21,7 +22,7 @@ export type AccountView = z.infer<typeof accountSchema>;
 /** The columns `accountView` needs. */
 export type AccountColumns = Pick<
   UserRow,
-  "id" | "username" | "email" | "display_name" | "avatar_url" | "bio" | "roles" | "created_at" | "updated_at"
+  "id" | "username" | "email" | "email_verified_at" | "display_name" | "avatar_url" | "bio" | "roles" | "created_at" | "updated_at"
 >;
 
 /** @param status the standing at this moment (`user_standings`), not the stored one, which may be past its time */
@@ -30,6 +31,7 @@ export function accountView(user: AccountColumns, status: Status): AccountView {
     id: user.id,
     username: user.username,
     email: user.email,
+    emailVerified: user.email_verified_at !== null,
     displayName: user.display_name,
     avatarUrl: user.avatar_url,
     bio: user.bio,

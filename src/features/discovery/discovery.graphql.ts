@@ -3,10 +3,12 @@
 import { z } from "zod";
 import type { Db } from "#src/db/pool";
 import { parseArguments } from "#src/graphql/parse-arguments";
-import type { GraphqlContext, GraphqlPart } from "#src/graphql/part";
-import { searchAction } from "./discovery.actions.ts";
+import { callerOf, type GraphqlContext, type GraphqlPart } from "#src/graphql/part";
+import { account, accountOrLook } from "#src/kernel/actor";
+import { dismissAction, searchAction, suggestAction } from "./discovery.actions.ts";
 import { cursor, limit, page, searchText } from "./discovery.schemas.ts";
 import { search, type Found } from "./search.ts";
+import { dismiss, suggest, type Suggestion } from "./suggestions.ts";
 
 interface Deps {
   readonly db: Db;
@@ -26,9 +28,33 @@ const typeDefs = /* GraphQL */ `
     pagination: Pagination!
   }
 
+  type Suggestion {
+    user: User!
+    reason: SuggestionReason!
+  }
+
+  type SuggestionReason {
+    "followed_by or popular."
+    kind: String!
+    "Whom you follow that follow them: two at most, and how many; null where that is not why."
+    by: [User!]
+    count: Int
+  }
+
+  type DismissResult {
+    status: String!
+  }
+
   extend type Query {
-    "People whose username, then those whose display name begins so, in any case."
+    "People whose username, then those whose display name begins so, in any case; where they are few, those whose names are near."
     searchUsers(query: String!, pagination: PaginationInput): UserPage!
+    "Whom you might follow, and why; at most 50, 10 when limit is left out."
+    suggestions(limit: Int): [Suggestion!]!
+  }
+
+  extend type Mutation {
+    "Have somebody not suggested for 90 days."
+    dismissSuggestion(userId: ID!): DismissResult!
   }
 `;
 
@@ -40,22 +66,40 @@ const searchArguments = z.strictObject({
     .nullish(),
 });
 
+const suggestionsArguments = z.strictObject({ limit: limit.nullish() });
+const dismissArguments = z.strictObject({ userId: z.uuid() });
+
 export const discoveryGraphql: GraphqlPart<Deps> = {
   typeDefs,
   queries: {
     searchUsers: {
-      needs: { kind: "account" },
+      needs: accountOrLook,
       throttle: searchAction,
       resolve: async (context: GraphqlContext<Deps>, args: unknown): Promise<Found> => {
-        if (context.actor === undefined) throw new Error("a field for accounts was resolved without one");
         const { query, pagination } = parseArguments(searchArguments, args);
         return await search(context.deps, {
-          viewer: context.actor,
+          viewer: callerOf(context),
           prefix: query,
           limit: pagination?.limit ?? 10,
           page: pagination?.page ?? undefined,
           cursor: pagination?.cursor ?? undefined,
         });
+      },
+    },
+    suggestions: {
+      needs: accountOrLook,
+      throttle: suggestAction,
+      resolve: async (context: GraphqlContext<Deps>, args: unknown): Promise<Suggestion[]> =>
+        await suggest(context.deps, { viewer: callerOf(context), limit: parseArguments(suggestionsArguments, args).limit ?? 10 }),
+    },
+  },
+  mutations: {
+    dismissSuggestion: {
+      needs: account,
+      throttle: dismissAction,
+      resolve: async (context: GraphqlContext<Deps>, args: unknown) => {
+        await dismiss(context.deps, { viewer: callerOf(context), id: parseArguments(dismissArguments, args).userId });
+        return { status: "dismissed" };
       },
     },
   },

@@ -1,15 +1,15 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { userUnfollowed } from "#src/contract/event-types";
-import { lockPair } from "#src/db/locks";
 import type { Db } from "#src/db/pool";
 import { affected, row, rows, sql } from "#src/db/sql";
 import { inTx } from "#src/db/tx";
-import { appendEvent, lockSubject } from "#src/events/append";
+import { selectPerson } from "#src/features/profiles/profiles.sql";
 import { Problem } from "#src/kernel/problem";
+import { MOST_BLOCKERS } from "#src/policy/blockers";
 import { people, type Person } from "../../../test/kit/people.ts";
 import { socialKit } from "../../../test/kit/social.ts";
-import { countsOf, foldDeltas } from "./counts.sql.ts";
+import { block, unblock } from "./block.ts";
+import { countsOf, countsSeenBy, foldDeltas } from "./counts.sql.ts";
 import { foldCounts } from "./fold.ts";
 import { follow, unfollow } from "./follow.ts";
 
@@ -24,43 +24,38 @@ async function recount(db: Db, ids: readonly string[]): Promise<Map<string, { fo
   return new Map(counted.map((one) => [one.id, { followersCount: one.followers, followingCount: one.following }]));
 }
 
-/** A block as its use case will write it: under the pair's lock, both edges ended with their deltas and events. */
-async function blockAndCut(db: Db, blocker: string, blocked: string): Promise<void> {
-  await inTx(db, async (tx) => {
-    await lockPair(tx, blocker, blocked);
-    for (const id of [blocker, blocked].toSorted()) await lockSubject(tx, id);
-    const standing = await rows<{ follower_id: string; followee_id: string; edge_version: number }>(
-      tx,
-      sql`select follower_id, followee_id, edge_version from follows where state = 'accepted'
-            and ((follower_id = ${blocker}::uuid and followee_id = ${blocked}::uuid) or (follower_id = ${blocked}::uuid and followee_id = ${blocker}::uuid))`,
-    );
-    for (const edge of standing) {
-      const data = { followerId: edge.follower_id, followeeId: edge.followee_id, edgeVersion: edge.edge_version + 1 };
-      await appendEvent(tx, userUnfollowed, { subject: edge.follower_id, data });
-      await affected(
-        tx,
-        sql`with cut as (
-              update follows set state = 'gone', edge_version = ${data.edgeVersion}, changed_at = now()
-              where follower_id = ${data.followerId}::uuid and followee_id = ${data.followeeId}::uuid
-              returning follower_id, followee_id
-            )
-            insert into count_deltas (user_id, followers, following)
-            select followee_id, -1, 0 from cut union all select follower_id, 0, -1 from cut`,
-      );
-    }
-    await affected(tx, sql`insert into blocks (blocker_id, blocked_id) values (${blocker}::uuid, ${blocked}::uuid) on conflict do nothing`);
-  });
-}
-
-const unblock = (db: Db, blocker: string, blocked: string): Promise<number> =>
-  inTx(db, async (tx) => {
-    await lockPair(tx, blocker, blocked);
-    return await affected(tx, sql`delete from blocks where blocker_id = ${blocker}::uuid and blocked_id = ${blocked}::uuid`);
-  });
-
 const crowd = async (db: Db): Promise<Person[]> => Object.values(await people(db, { ann: {}, bob: {}, cat: {}, dan: {} }));
 
 describe("counters", () => {
+  it("are told without those who block the viewer, and not at all to whom more do than are looked at, but for their own", async () => {
+    await using kit = await socialKit();
+    const { db } = kit;
+    const [ann, bob] = (await crowd(db)) as [Person, Person];
+    const blockedBy = async (count: number): Promise<void> => {
+      await affected(
+        db,
+        sql`with made as (
+              insert into users (id, username, email, display_name)
+              select gen_random_uuid(), 'blocker' || n, 'blocker' || n || '@example.com', 'B' from generate_series(1, ${count}::int) n
+              on conflict do nothing returning id
+            ) insert into blocks (blocker_id, blocked_id) select id, ${ann.id}::uuid from made`,
+      );
+    };
+    const told = async (of: Person): Promise<unknown[]> => {
+      const [counts, person] = [(await countsSeenBy(db, ann.id, [of.id])).get(of.id), await selectPerson(db, ann.id, { id: of.id })];
+      expect([person?.followers, person?.following]).toEqual([counts?.followersCount, counts?.followingCount]);
+      return [counts?.followersCount, counts?.followingCount];
+    };
+    await blockedBy(MOST_BLOCKERS);
+    const blocker = await row<{ id: string }>(db, sql`select id from users where username = 'blocker1'`);
+    await follow(kit, { followerId: blocker?.id ?? "", followeeId: bob.id });
+    await follow(kit, { followerId: bob.id, followeeId: ann.id });
+    expect(await told(bob)).toEqual([0, 1]);
+    await blockedBy(MOST_BLOCKERS + 1);
+    expect(await told(bob)).toEqual([null, null]);
+    expect(await told(ann)).toEqual([1, 0]);
+  });
+
   it("equal a recount after any interleaving of follow, unfollow and fold", async () => {
     await using kit = await socialKit({ maxConnections: 8 });
     const ids = (await crowd(kit.db)).map(({ id }) => id);
@@ -173,8 +168,8 @@ describe("counters", () => {
       const kind = index % 10;
       if (kind < 5) await follow(kit, { followerId: from, followeeId: to });
       else if (kind < 8) await unfollow(kit, { followerId: from, followeeId: to });
-      else if (kind === 8) await blockAndCut(kit.db, from, to);
-      else await unblock(kit.db, from, to);
+      else if (kind === 8) await block(kit, { actorId: from, otherId: to });
+      else await unblock(kit, { actorId: from, otherId: to });
     };
     const folding = Promise.all([foldDeltas(kit.db, 7), foldDeltas(kit.db, 7)]);
 
@@ -186,7 +181,7 @@ describe("counters", () => {
     // Each subject's events are numbered without a gap, and the last word on an edge is what the edge says.
     const gaps = await rows(
       kit.db,
-      sql`select subject from outbox group by subject having max(user_version) <> count(*) or min(user_version) <> 1`,
+      sql`select subject from outbox group by subject, topic having max(user_version) <> count(*) or min(user_version) <> 1`,
     );
     expect(gaps).toEqual([]);
     const wrong = await rows(
@@ -194,7 +189,7 @@ describe("counters", () => {
       sql`select f.follower_id from follows f
           left join lateral (
             select o.type, (o.data->>'edgeVersion')::bigint as edge_version from outbox o
-            where o.subject = f.follower_id and o.data->>'followeeId' = f.followee_id::text order by o.user_version desc limit 1
+            where o.topic = 'users.v1' and o.subject = f.follower_id and o.data->>'followeeId' = f.followee_id::text order by o.user_version desc limit 1
           ) o on true
           where o.edge_version is distinct from f.edge_version
             or o.type is distinct from case f.state when 'accepted' then 'videamozi.user.followed.v1' else 'videamozi.user.unfollowed.v1' end`,

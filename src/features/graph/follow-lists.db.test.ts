@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { affected, sql } from "#src/db/sql";
+import { encodeCursor } from "#src/kernel/page";
 import { people } from "../../../test/kit/people.ts";
 import { actorOf, block, restrict, readsOf, socialKit } from "../../../test/kit/social.ts";
 import { follow, unfollow } from "./follow.ts";
@@ -139,7 +140,8 @@ describe("lists of followers", () => {
     );
     await affected(kit.db, sql`analyze users, follows`);
     const list = { viewer: actorOf(ann), ownerId: ann.id, limit: 20 };
-    let cursor: string | undefined;
+    // From the middle of the list on.
+    let cursor: string | undefined = encodeCursor(`followers:${ann.id}`, [String((Date.now() - 180 * 86_400_000) * 1_000), ann.id]);
     const before = { follows: await readsOf(kit.db, "follows"), users: await readsOf(kit.db, "users") };
 
     // More than five, so that PostgreSQL has made its generic plan as well.

@@ -1,67 +1,70 @@
 /** Following and its end. */
 
-import { userFollowed, userUnfollowed } from "#src/contract/event-types";
-import { lockPair } from "#src/db/locks";
 import type { Db } from "#src/db/pool";
 import { inTx, type Tx } from "#src/db/tx";
-import { appendEvent } from "#src/events/append";
-import { userNotFound } from "#src/features/accounts/public";
-import { refuse } from "#src/features/profiles/public";
-import { topRole, type Actor, type Capability } from "#src/kernel/actor";
+import { lockSubject } from "#src/events/append";
 import { Problem } from "#src/kernel/problem";
-import { decide, type SocialAction } from "#src/policy/decide";
-import { selectEdgeFacts, writeEdge, type Edge, type EdgeFacts } from "./follow.sql.ts";
-import { followSelf } from "./graph.errors.ts";
+import { followedAs } from "#src/policy/decide";
+import { beginEdge, endEdge, lockedFacts, outward } from "./edges.ts";
+import { selectFollowUse, type Edge, type EdgeState, type FollowLimits } from "./follow.sql.ts";
+import { followSelf, followTooMany, followTooManyWaiting } from "./graph.errors.ts";
 
 interface Needs {
   readonly db: Db;
 }
 
+interface FollowNeeds extends Needs {
+  /** Where limits are off there are none here. */
+  readonly config: { readonly rateLimits: boolean };
+}
+
+/** More than people do who find their friends, less than whoever follows to be seen. Counted in the database: over all processes. */
+export const FOLLOW_LIMITS: FollowLimits = { newInADay: 400, newcomersInADay: 100, newcomerDays: 7, waiting: 500 };
+
 /**
- * Makes one follow the other. Following whom one follows already changes nothing and tells nobody.
- * @throws Problem `follow.self`, `user.not_found`, `user.unavailable`, `account.restricted`, `capability.limited`
+ * Makes one follow the other, or ask to where the other wants to be asked. Following whom one follows already, or has asked,
+ * changes nothing and tells nobody; a request that need not wait any more is accepted by asking again.
+ * @throws Problem `follow.self`, `user.not_found`, `user.unavailable`, `account.restricted`, `capability.limited`,
+ *   `follow.too_many` with the seconds to wait, `follow.too_many_waiting`
  */
-export async function follow(deps: Needs, edge: Edge): Promise<"accepted"> {
-  return await inTx<"accepted">(deps.db, async (tx) => {
-    const facts = await lockedFacts(tx, edge, "follow");
-    if (facts.state === "accepted") return "accepted";
-    const edgeVersion = (facts.edge_version ?? 0) + 1;
-    await appendEvent(tx, userFollowed, { subject: edge.followerId, data: { ...edge, edgeVersion } });
-    await writeEdge(tx, edge, { state: "accepted", edgeVersion });
-    return "accepted";
+export async function follow(deps: FollowNeeds, edge: Edge): Promise<"accepted" | "requested"> {
+  const pair = { actorId: edge.followerId, otherId: edge.followeeId };
+  return await inTx(deps.db, async (tx) => {
+    const facts = await lockedFacts(tx, pair, "follow", followSelf);
+    const wanted = followedAs({ privacy: facts.other_privacy });
+    if (facts.out_state === "accepted" || facts.out_state === wanted) return facts.out_state;
+    if (deps.config.rateLimits) await requireRoom(tx, edge, { from: facts.out_state, to: wanted });
+    await beginEdge(tx, outward(pair, facts), wanted);
+    return wanted;
   });
 }
 
+/** Leaving somebody gives nothing back, else following and leaving would have no end; coming back to somebody costs nothing. */
+async function requireRoom(
+  tx: Tx,
+  { followerId }: Edge,
+  { from, to }: { readonly from: EdgeState; readonly to: "accepted" | "requested" },
+): Promise<void> {
+  if (from === "requested") return;
+  // Line 2 of the lock order, before it is counted.
+  await lockSubject(tx, followerId);
+  const use = await selectFollowUse(tx, followerId, FOLLOW_LIMITS);
+  if (from === null && use.wait_seconds !== null) {
+    throw new Problem(followTooMany, { retryAfterSeconds: Math.max(1, Math.ceil(use.wait_seconds)) });
+  }
+  if (to === "requested" && use.waits_for_too_many) throw new Problem(followTooManyWaiting);
+}
+
 /**
- * Ends a follow; the edge stays as a tombstone. Ending one that is not there changes nothing: the caller wanted it gone.
+ * Ends a follow, or takes a request back; the edge stays as a tombstone. Ending one that is not there changes nothing: the
+ * caller wanted it gone.
  * @throws Problem `follow.self`, `user.not_found`, `account.restricted`
  */
 export async function unfollow(deps: Needs, edge: Edge): Promise<"gone"> {
+  const pair = { actorId: edge.followerId, otherId: edge.followeeId };
   return await inTx<"gone">(deps.db, async (tx) => {
-    const facts = await lockedFacts(tx, edge, "unfollow");
-    if (facts.state !== "accepted") return "gone";
-    const edgeVersion = (facts.edge_version ?? 0) + 1;
-    await appendEvent(tx, userUnfollowed, { subject: edge.followerId, data: { ...edge, edgeVersion } });
-    await writeEdge(tx, edge, { state: "gone", edgeVersion });
+    const facts = await lockedFacts(tx, pair, "unfollow", followSelf);
+    await endEdge(tx, outward(pair, facts), "cancelled");
     return "gone";
   });
-}
-
-/**
- * Lines 1 to 5 of the lock order, whoever calls: the pair here, the follower's version row in appendEvent, then the edge.
- * The facts are read in a statement of their own: one that takes the lock would still see what was before it.
- */
-async function lockedFacts(tx: Tx, edge: Edge, action: SocialAction): Promise<EdgeFacts> {
-  await lockPair(tx, edge.followerId, edge.followeeId);
-  const facts = await selectEdgeFacts(tx, edge);
-  if (facts === undefined) throw new Problem(userNotFound);
-  const follower = {
-    userId: edge.followerId as Actor["userId"],
-    role: topRole(facts.follower_roles),
-    restricted: facts.follower_status !== "active",
-    limited: new Set(facts.follower_limited as Capability[]),
-  };
-  const followee = { id: edge.followeeId, status: facts.followee_status, limited: facts.followee_limited };
-  refuse(decide(follower, followee, facts, action), followSelf);
-  return facts;
 }

@@ -2,37 +2,46 @@
 
 import { z } from "zod";
 import type { Db } from "#src/db/pool";
+import { readFacets } from "#src/features/profiles/public";
+import type { Clock } from "#src/kernel/clock";
 import { parseArguments } from "#src/graphql/parse-arguments";
-import type { GraphqlContext, GraphqlPart } from "#src/graphql/part";
-import { countsOf, type Counts } from "./counts.sql.ts";
+import { callerOf, joinParts, type GraphqlContext, type GraphqlPart } from "#src/graphql/part";
+import { blocksGraphql } from "./blocks.graphql.ts";
+import { countsSeenBy, type ShownCounts } from "./counts.sql.ts";
 import { follow, unfollow } from "./follow.ts";
 import type { Edge } from "./follow.sql.ts";
-import { followAction, unfollowAction } from "./graph.actions.ts";
+import { followAction, follows, unfollowAction, unfollows } from "./graph.actions.ts";
+import { listsGraphql } from "./lists.graphql.ts";
+import { relationshipsGraphql } from "./relationships.graphql.ts";
 
 interface Deps {
   readonly db: Db;
+  readonly config: { readonly rateLimits: boolean };
+  readonly clock: Clock;
 }
 
 const typeDefs = /* GraphQL */ `
   extend type User {
-    "Null where the account is unavailable, like everything below."
+    "Null where the account is unavailable, like everything below, and where you may not see the list."
     followersCount: Int
     followingCount: Int
     "Whether you follow them."
     isFollowing: Boolean
+    "Whether your request to follow them waits."
+    followRequested: Boolean
     "Whether they follow you."
     followsYou: Boolean
   }
 
   type FollowResult {
-    "accepted after follow, gone after unfollow."
+    "accepted, requested where their yes is waited for, or gone."
     status: String!
   }
 
   extend type Mutation {
-    "Follow someone; doing so twice changes nothing."
+    "Follow someone, or ask to where they want to be asked; doing so twice changes nothing."
     follow(userId: ID!): FollowResult!
-    "Follow someone no more; doing so twice changes nothing."
+    "Follow someone no more, or take a request back; doing so twice changes nothing."
     unfollow(userId: ID!): FollowResult!
   }
 `;
@@ -40,21 +49,23 @@ const typeDefs = /* GraphQL */ `
 const followArguments = z.strictObject({ userId: z.uuid() });
 
 /** A `User` as the use cases give it: a profile comes with its counters, somebody in a list without. */
-interface Parent extends Partial<Counts> {
+interface Parent extends Partial<ShownCounts> {
   readonly id: string;
   readonly status: string;
 }
 
-export const graphGraphql: GraphqlPart<Deps> = {
+/** Null where the viewer may not see the list. */
+
+const ownPart: GraphqlPart<Deps> = {
   typeDefs,
   mutations: {
     follow: {
-      needs: { kind: "account", capability: "follow" },
+      needs: follows,
       throttle: followAction,
       resolve: async (context: GraphqlContext<Deps>, args: unknown) => ({ status: await follow(context.deps, edgeOf(context, args)) }),
     },
     unfollow: {
-      needs: { kind: "account" },
+      needs: unfollows,
       throttle: unfollowAction,
       resolve: async (context: GraphqlContext<Deps>, args: unknown) => ({ status: await unfollow(context.deps, edgeOf(context, args)) }),
     },
@@ -62,24 +73,37 @@ export const graphGraphql: GraphqlPart<Deps> = {
   types: {
     User: {
       followersCount: async (user: Parent, _: unknown, context: GraphqlContext<Deps>) =>
-        user.followersCount ?? (await loadCounts(user, context))?.followersCount,
+        user.followersCount === undefined ? (await loadCounts(user, context))?.followersCount : user.followersCount,
       followingCount: async (user: Parent, _: unknown, context: GraphqlContext<Deps>) =>
-        user.followingCount ?? (await loadCounts(user, context))?.followingCount,
+        user.followingCount === undefined ? (await loadCounts(user, context))?.followingCount : user.followingCount,
     },
   },
 };
 
+/** With blocks, mutes, one's own followers, all lists, and what one is to many. */
+export const graphGraphql: GraphqlPart<Deps> = joinParts(ownPart, blocksGraphql, listsGraphql, relationshipsGraphql);
+
 function edgeOf(context: GraphqlContext<Deps>, args: unknown): Edge {
-  if (context.actor === undefined) throw new Error("a field for accounts was resolved without one");
-  return { followerId: context.actor.userId, followeeId: parseArguments(followArguments, args).userId };
+  return { followerId: callerOf(context).userId, followeeId: parseArguments(followArguments, args).userId };
 }
 
-/** One statement for all users of a list, whichever counters they were asked for. */
-async function loadCounts(user: Parent, context: GraphqlContext<Deps>): Promise<Counts | undefined> {
-  if (user.status === "unavailable") return undefined;
-  const loader = context.loader<string, Counts | undefined>("graph.counts", async (ids) => {
-    const counts = await countsOf(context.deps.db, ids);
-    return ids.map((id) => counts.get(id));
+/** Two statements for all users of a list, whichever counters they were asked for. */
+async function loadCounts(user: Parent, context: GraphqlContext<Deps>): Promise<ShownCounts | undefined> {
+  const viewer = context.actor;
+  if (viewer === undefined || user.status === "unavailable" || user.status === "private") return undefined;
+  const loader = context.loader<string, ShownCounts | undefined>("graph.counts", async (ids) => {
+    const [counts, facets] = await Promise.all([
+      countsSeenBy(context.deps.db, viewer.userId, ids),
+      readFacets(context.deps, { viewer, ids }),
+    ]);
+    return ids.map((id) => {
+      const [count, facet] = [counts.get(id), facets.get(id)];
+      if (count === undefined || facet === undefined) return undefined;
+      return {
+        followersCount: facet.followersList ? count.followersCount : null,
+        followingCount: facet.followingList ? count.followingCount : null,
+      };
+    });
   });
   return await loader.load(user.id);
 }

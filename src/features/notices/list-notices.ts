@@ -2,11 +2,11 @@
 
 import type { Db } from "#src/db/pool";
 import { inTx } from "#src/db/tx";
-import { decodeCursor, encodeCursor, type Page } from "#src/kernel/page";
+import { cutPage, decodeCursor, encodeCursor, type PlacedPage } from "#src/kernel/page";
 import { inputInvalid, Problem } from "#src/kernel/problem";
 import { isUuid } from "#src/kernel/ids";
 import { noticeNotFound } from "./notices.errors.ts";
-import { pageOfNotices, writeRead, type NoticeRow } from "./notices.sql.ts";
+import { countUnread, pageOfNotices, writeAllRead, writeRead, type NoticeRow } from "./notices.sql.ts";
 
 interface Needs {
   readonly db: Db;
@@ -14,17 +14,28 @@ interface Needs {
 
 const LIST = "notices";
 
+/** Clients show "99+" long before. */
+const COUNTED = 1000;
+
+interface Unread {
+  readonly unreadCount: number;
+  /** False when there are more. */
+  readonly unreadCountIsExact: boolean;
+}
+
 /** @throws Problem `input.invalid` for a cursor of another list */
 export async function listNotices(
   deps: Needs,
-  input: { readonly userId: string; readonly cursor: string | undefined; readonly limit: number },
-): Promise<Page<NoticeRow>> {
+  input: { readonly userId: string; readonly cursor: string | undefined; readonly limit: number; readonly unreadOnly?: boolean },
+): Promise<PlacedPage<NoticeRow> & Unread> {
   const beforeId = input.cursor === undefined ? undefined : idIn(input.cursor);
-  const found = await pageOfNotices(deps.db, { userId: input.userId, beforeId, limit: input.limit + 1 });
-  const data = found.slice(0, input.limit);
-  const last = data.at(-1);
-  const nextCursor = found.length > input.limit && last !== undefined ? encodeCursor(LIST, [last.id]) : null;
-  return { data, pagination: { nextCursor } };
+  const unreadOnly = input.unreadOnly === true;
+  const [found, unread] = await Promise.all([
+    pageOfNotices(deps.db, { userId: input.userId, beforeId, limit: input.limit + 1, unreadOnly }),
+    countUnread(deps.db, input.userId, COUNTED + 1),
+  ]);
+  const page = cutPage(found, input.limit, ({ id }) => encodeCursor(LIST, [id]));
+  return { ...page, unreadCount: Math.min(unread, COUNTED), unreadCountIsExact: unread <= COUNTED };
 }
 
 function idIn(cursor: string): string {
@@ -43,4 +54,12 @@ export async function markNotice(
   const marked = await inTx(deps.db, (tx) => writeRead(tx, input));
   if (marked === undefined) throw new Problem(noticeNotFound);
   return marked;
+}
+
+/** Marks as read all notices, or those up to one that the reader has seen: what came since stays unread. @returns how many were unread */
+export async function markAllNotices(
+  deps: Needs,
+  input: { readonly userId: string; readonly upToId: string | undefined },
+): Promise<number> {
+  return await inTx(deps.db, (tx) => writeAllRead(tx, input.userId, input.upToId ?? null));
 }

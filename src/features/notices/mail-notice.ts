@@ -1,6 +1,7 @@
 /** Sends one notice by mail: what the job does. */
 
 import type { Db } from "#src/db/pool";
+import { asLocale } from "#src/kernel/locale";
 import type { Mail } from "#src/mail/mail";
 import { noticeMail } from "./notice-mail.ts";
 import { parseContent } from "./notices.content.ts";
@@ -21,7 +22,10 @@ export async function mailNotice(
 ): Promise<"sent" | "notice-gone"> {
   const notice = await findAddressed(deps.db, input.noticeId);
   if (notice === undefined) return "notice-gone";
-  const parts = noticeMail(parseContent(notice.type, notice.data), notice.display_name);
+  const parts = noticeMail(parseContent(notice.type, notice.data), {
+    displayName: notice.display_name,
+    locale: asLocale(notice.locale),
+  });
   await deps.mail.send({ messageId: input.messageId, to: notice.email, subject: parts.subject, text: parts.text, html: parts.html });
   return "sent";
 }

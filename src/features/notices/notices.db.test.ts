@@ -3,14 +3,16 @@ import { closeDb, openDb, type Db } from "#src/db/pool";
 import { affected, row, rows, sql } from "#src/db/sql";
 import { inTx } from "#src/db/tx";
 import { silentLog } from "#src/kernel/log";
-import { Problem } from "#src/kernel/problem";
 import type { MailMessage } from "#src/mail/mail";
 import { cloneDatabase } from "../../../test/kit/database.ts";
 import { people } from "../../../test/kit/people.ts";
+import { codeOf } from "../../../test/kit/outcome.ts";
+import { changePreferences } from "../preferences/preferences.ts";
 import { addNotice } from "./add-notice.ts";
-import { listNotices, markNotice } from "./list-notices.ts";
+import { listNotices, markAllNotices, markNotice } from "./list-notices.ts";
 import { mailNotice } from "./mail-notice.ts";
-import type { NoticeContent } from "./notices.content.ts";
+import { kindOf } from "./kinds.ts";
+import { noticeTypes, type NoticeContent } from "./notices.content.ts";
 import { noticeSchema, noticeView } from "./notices.views.ts";
 
 async function withDb(work: (db: Db) => Promise<void>): Promise<void> {
@@ -26,13 +28,6 @@ async function withDb(work: (db: Db) => Promise<void>): Promise<void> {
 const restrictionId = "019abc00-0000-7000-8000-000000000001";
 const ended: NoticeContent = { type: "restriction.ended", data: { restrictionId, kind: "suspend" } };
 const lifted: NoticeContent = { type: "restriction.lifted", data: { restrictionId, kind: "ban" } };
-
-async function codeOf(promise: Promise<unknown>): Promise<string> {
-  return await promise.then(
-    () => "ok",
-    (error: unknown) => (error instanceof Problem ? error.code : String(error)),
-  );
-}
 
 describe("addNotice", () => {
   it("tells in the app, by event and by mail job, all in the transaction", async () => {
@@ -142,6 +137,69 @@ describe("the mail of a notice", () => {
       const mail = { send: () => Promise.reject(new Error("nobody to send to")) };
       const work = await row<{ payload: { noticeId: string } }>(db, sql`select payload from jobs`);
       expect(await mailNotice({ db, mail }, { noticeId: work?.payload.noticeId ?? "", messageId: "x" })).toBe("notice-gone");
+    });
+  });
+});
+
+describe("the inbox", () => {
+  const add = (db: Db, userId: string, content: NoticeContent = lifted): Promise<void> => inTx(db, (tx) => addNotice(tx, userId, content));
+
+  it("counts what is unread, lists only that by pages, and is read up to what its reader has seen", async () => {
+    await withDb(async (db) => {
+      const { ann, bob } = await people(db, { ann: {}, bob: {} });
+      for (let n = 0; n < 5; n += 1) await add(db, ann.id);
+      await add(db, bob.id);
+      const list = (more: { cursor?: string; unreadOnly?: boolean; limit?: number } = {}) =>
+        listNotices({ db }, { userId: ann.id, cursor: undefined, limit: 10, ...more });
+      const ids = (await list()).data.map(({ id }) => id);
+      await markNotice({ db }, { userId: ann.id, noticeId: ids[1] ?? "", read: true });
+
+      const first = await list({ unreadOnly: true, limit: 3 });
+      expect([first.data.map(({ id }) => id), first.unreadCount, first.unreadCountIsExact]).toEqual([[ids[0], ids[2], ids[3]], 4, true]);
+      const second = await list({ unreadOnly: true, limit: 3, cursor: first.pagination.nextCursor ?? "" });
+      expect([second.data.map(({ id }) => id), second.pagination.nextCursor]).toEqual([[ids[4]], null]);
+
+      expect(await markAllNotices({ db }, { userId: ann.id, upToId: ids[2] })).toBe(3);
+      expect((await list({ unreadOnly: true })).data.map(({ id }) => id)).toEqual([ids[0]]);
+      expect(await markAllNotices({ db }, { userId: ann.id, upToId: undefined })).toBe(1);
+      expect(await list()).toMatchObject({ unreadCount: 0 });
+      expect(await listNotices({ db }, { userId: bob.id, cursor: undefined, limit: 10 })).toMatchObject({ unreadCount: 1 });
+    });
+  });
+
+  it("counts as far as a thousand", async () => {
+    await withDb(async (db) => {
+      const { ann } = await people(db, { ann: {} });
+      await affected(
+        db,
+        sql`insert into notices (id, user_id, type, data)
+            select gen_random_uuid(), ${ann.id}::uuid, 'security.recovery_codes_renewed', '{}' from generate_series(1, 1001)`,
+      );
+      expect(await listNotices({ db }, { userId: ann.id, cursor: undefined, limit: 1 })).toMatchObject({
+        unreadCount: 1000,
+        unreadCountIsExact: false,
+      });
+    });
+  });
+
+  it("has no kind that may be turned off for security and moderation, and tells those with everything turned off", async () => {
+    const types = noticeTypes.map(({ shape }) => [...shape.type.values][0] as string);
+    expect(types.filter((type) => kindOf(type) !== undefined)).toEqual(["follow.started", "follow.requested", "follow.accepted"]);
+    await withDb(async (db) => {
+      const { ann } = await people(db, { ann: {} });
+      const off = { app: false, push: false };
+      await changePreferences(
+        { db },
+        { actor: { userId: ann.id }, change: { notifications: { follows: off, followRequests: off, followAccepted: off } } },
+      );
+
+      await add(db, ann.id, { type: "follow.started", data: { userId: ann.id } });
+      await add(db, ann.id, { type: "security.factor_removed", data: { factor: "totp" } });
+
+      const told = await rows(db, sql`select type from notices`);
+      expect(told).toEqual([{ type: "security.factor_removed" }]);
+      expect(await rows(db, sql`select kind from jobs`)).toEqual([{ kind: "notices.mail" }]);
+      expect(await rows(db, sql`select data->>'noticeType' as type from outbox`)).toEqual(told);
     });
   });
 });

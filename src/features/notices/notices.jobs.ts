@@ -1,9 +1,10 @@
 /** The durable job behind mail: at least once, with a Message-ID that stays the same. */
 
 import type { Db } from "#src/db/pool";
-import { job, JobEnded } from "#src/jobs/job";
-import { MailRefused, type Mail } from "#src/mail/mail";
+import { job } from "#src/jobs/job";
+import type { Mail } from "#src/mail/mail";
 import { noticeMailJob } from "./add-notice.ts";
+import { unlessRefused } from "./unless-refused.ts";
 import { mailNotice } from "./mail-notice.ts";
 
 interface Needs {
@@ -17,12 +18,8 @@ export const noticesJobs = [
     summary: "Mails a notice to the user it is for",
     maxAttempts: 20,
     handle: async (deps: Needs, payload, _signal, { id }) => {
-      try {
-        await mailNotice(deps, { noticeId: payload.noticeId, messageId: id });
-      } catch (error) {
-        // The notice is in the app too.
-        throw error instanceof MailRefused ? new JobEnded(error.message) : error;
-      }
+      // The notice is in the app too.
+      await unlessRefused(mailNotice(deps, { noticeId: payload.noticeId, messageId: id }));
     },
   }),
 ];

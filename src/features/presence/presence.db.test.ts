@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer as createTcpServer, type AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { io, type Socket } from "socket.io-client";
 import { closeDb, openDb, type Db } from "#src/db/pool";
@@ -18,12 +18,17 @@ import { startRedis } from "../../../test/kit/redis.ts";
 import { describeWith } from "../../../test/kit/requires.ts";
 import { until } from "../../../test/kit/until.ts";
 import * as statements from "./presence.sql.ts";
+import { block } from "#src/features/graph/block";
+import { follow, unfollow } from "#src/features/graph/follow";
+import { changePrivacy } from "#src/features/profiles/privacy";
+import { watch, watchRoom } from "./watch.ts";
+import { actorOf } from "../../../test/kit/social.ts";
 import { presenceConnections, presenceSockets, watchersAmong } from "./presence.sockets.ts";
 import { Presence, type PresenceTimings } from "./presence.ts";
 import { socketStats } from "./socket-stats.ts";
 import type { StatusView } from "./presence.views.ts";
 
-const TIMINGS: PresenceTimings = { heartbeatMs: 50, leaseMs: 400, graceMs: 300, writeMs: 10, readMs: 20, lastSeenMs: 50 };
+const TIMINGS: PresenceTimings = { heartbeatMs: 50, leaseMs: 2_000, graceMs: 300, writeMs: 10, readMs: 20, lastSeenMs: 50 };
 
 let closers: (() => Promise<unknown> | void)[] = [];
 let database: TestDatabase;
@@ -73,7 +78,7 @@ async function startNode(redisUrl?: string): Promise<Node> {
     deps: { db: own, presence },
     gate,
     throttle: () => {},
-    clientOf: () => ({ address: "127.0.0.1", addressKey: "127.0.0.1", userAgent: "" }),
+    clientOf: () => ({ address: "127.0.0.1", addressKey: "127.0.0.1", userAgent: "", locale: "en" }),
     allowsOrigin: () => true,
     redisUrl,
     clock: systemClock,
@@ -273,6 +278,73 @@ describe("who may see it", () => {
     expect((await watcher.ask("presence:unwatch", { userIds: [nobody.id] })).data).toEqual({ watching: 0 });
   });
 
+  it("ends watching with a block, on every process, before anything of after it is told, and both ways", async () => {
+    const [one, other] = [await startNode(), await startNode()];
+    const { ann, bob, cleo } = everybody;
+    const theirs = await connect(one, "bob");
+    await connect(one, "ann");
+    const watchers = [await connect(one, "ann"), await connect(other, "ann")];
+    await until(async () => (await stored(bob)) === "online" && (await stored(ann)) === "online");
+    for (const watcher of watchers) expect((await watcher.watch(bob, cleo))[0]?.status).toBe("online");
+    const back = await connect(other, "bob");
+    expect((await back.watch(ann))[0]?.status).toBe("online");
+
+    await block({ db }, { actorId: bob.id, otherId: ann.id });
+    // The first that they are told of after it, if anything.
+    for (const client of [theirs, back]) await client.ask("presence:set", { status: "away" });
+    await until(async () => (await stored(bob)) === "away");
+    for (const watcher of watchers) await watcher.ask("presence:set", { status: "away" });
+    await connect(one, "cleo");
+
+    for (const watcher of watchers) {
+      await isTold(watcher, cleo, "online");
+      expect(watcher.told.filter(({ userId, status }) => userId === bob.id && status !== "online")).toEqual([]);
+    }
+    expect(back.told.filter(({ status }) => status !== "online")).toEqual([]);
+  });
+
+  it("lets nobody in whom a block forbids that was made while they were joining", async () => {
+    const { ann, bob } = everybody;
+    const rooms = new Set<string>();
+    const join = async (room: string): Promise<void> => {
+      rooms.add(room);
+      if (rooms.size === 1) await block({ db }, { actorId: bob.id, otherId: ann.id });
+    };
+    const leave = async (room: string): Promise<void> => void rooms.delete(room);
+
+    const told = await watch({ db }, { viewer: actorOf(ann), userIds: [bob.id], watched: [], join, leave });
+
+    expect([told, [...rooms]]).toEqual([[{ userId: bob.id, status: "offline", lastSeenAt: null, seq: 0 }], []]);
+  });
+
+  it("ends watching for those whom settings, or the end of a follow, take it from", async () => {
+    const [one, other] = [await startNode(), await startNode()];
+    const { ann, bob } = everybody;
+    await follow({ db, config: { rateLimits: true } }, { followerId: ann.id, followeeId: bob.id });
+    const theirs = await connect(one, "bob");
+    const [follower, stranger, moderator] = [await connect(other, "ann"), await connect(other, "cleo"), await connect(one, "mod")];
+    await until(async () => (await stored(bob)) === "online");
+    for (const watcher of [follower, stranger, moderator]) expect((await watcher.watch(bob))[0]?.status).toBe("online");
+    const statusesOf = (client: Client): string[] => client.told.map(({ status }) => status).filter((status) => status !== "online");
+
+    await changePrivacy({ db }, { actor: { userId: bob.id }, change: { lastSeen: "followers" } });
+    await theirs.ask("presence:set", { status: "away" });
+    await isTold(follower, bob, "away");
+    expect((await stranger.watch(bob))[0]).toEqual({ userId: bob.id, status: "offline", lastSeenAt: null, seq: 0 });
+    await unfollow({ db }, { followerId: ann.id, followeeId: bob.id });
+    await theirs.ask("presence:set", { status: "online" });
+    await until(async () => (await stored(bob)) === "online");
+    // Each process looks at what changed a moment later: after the next change ann would be let stay.
+    const watching = (): string[] => other.realtime.pushes.connectionsHere(watchRoom(bob.id)).map(({ actor }) => actor.userId);
+    await until(() => !watching().includes(ann.id), { what: "ann to watch no more" });
+    await changePrivacy({ db }, { actor: { userId: bob.id }, change: { lastSeen: "everyone" } });
+    expect((await stranger.watch(bob))[0]?.status).toBe("online");
+    await theirs.ask("presence:set", { status: "away" });
+    await isTold(stranger, bob, "away");
+
+    expect([statusesOf(follower), statusesOf(stranger), statusesOf(moderator)]).toEqual([["away"], ["away"], []]);
+  });
+
   it("takes at most 500 ids at once and 2,000 in all, whatever their case, and unwatches", async () => {
     const node = await startNode();
     const { bob } = everybody;
@@ -378,6 +450,27 @@ describe("what is kept", () => {
     await isTold(watcher, bob, "online");
   });
 
+  it("says once for each of its loops that the database is away", async () => {
+    let tries = 0;
+    const nobody = createTcpServer((socket) => {
+      tries += 1;
+      socket.destroy();
+    }).listen(0, "127.0.0.1");
+    await once(nobody, "listening");
+    const { port } = nobody.address() as AddressInfo;
+    const own = openDb({ url: `postgres://nobody@127.0.0.1:${port}/x`, maxConnections: 2, applicationName: "test", log: silentLog });
+    const said: string[] = [];
+    const log = { ...silentLog, warn: (_: object, message: string) => void said.push(message) };
+    const presence = new Presence({ db: own, clock: systemClock, log, timings: TIMINGS });
+    presence.start({ isWatched: () => true, watched: () => [], connectionsIn: () => [], tell: () => {} });
+    await until(() => tries >= 20);
+    await presence.stop();
+    await closeDb(own);
+    nobody.close();
+    // The heartbeat's and the reading one's; the others have nothing to do.
+    expect(said.filter((message) => message.startsWith("presence cannot reach"))).toHaveLength(2);
+  });
+
   it("does not miss a connection that another process is just writing", async () => {
     const { bob } = everybody;
     const [one, other] = [newUuid(systemClock), newUuid(systemClock)];
@@ -412,40 +505,55 @@ describe("what is kept", () => {
   });
 
   it("comes to the same as the connections when two processes change them at once", async () => {
-    const nodes = [
-      new Presence({ db, clock: systemClock, log: silentLog, timings: TIMINGS }),
-      new Presence({ db, clock: systemClock, log: silentLog, timings: TIMINGS }),
-    ];
-    const told = new Map<string, StatusView>();
-    for (const node of nodes)
-      node.start({ isWatched: () => true, watched: () => [], tell: (status) => void told.set(status.userId, status) });
     const users = Object.values(everybody);
-    const open: { readonly node: Presence; readonly id: string; readonly user: Person }[] = [];
+    const nodes = [1, 2].map(() => {
+      const told = new Map<string, string>();
+      const presence = new Presence({ db, clock: systemClock, log: silentLog, timings: TIMINGS });
+      presence.start({
+        isWatched: () => true,
+        watched: () => users.map(({ id }) => id),
+        connectionsIn: () => [],
+        tell: ({ userId, status }) => void told.set(userId, status),
+      });
+      return { presence, told };
+    });
+    const open: { readonly presence: Presence; readonly id: string; readonly userId: string; status: "online" | "away" }[] = [];
+    const connect = (id: string, { id: userId }: Person): void => {
+      const { presence } = nodes[Math.floor(Math.random() * 2)] as (typeof nodes)[number];
+      presence.connected(id, userId);
+      const isAway = Math.random() < 0.3;
+      if (isAway) presence.setStatus(id, userId, "away");
+      open.push({ presence, id, userId, status: isAway ? "away" : "online" });
+    };
+    const disconnect = (): void => {
+      const closing = open.pop();
+      closing?.presence.disconnected(closing.id, closing.userId, "session_over");
+    };
+    // What the connections still open come to, by what was done here and not by what was written.
+    const wanted = (): string[] =>
+      users.map(({ id }) => {
+        const statuses = open.filter(({ userId }) => userId === id).map(({ status }) => status);
+        return statuses.includes("online") ? "online" : (statuses[0] ?? "offline");
+      });
+    const areTold = (): boolean =>
+      nodes.every(({ told }) => wanted().every((status, nth) => told.get((users[nth] as Person).id) === status));
+    // Of somebody who was never written as there, nothing is told: everybody is, once.
+    for (const user of users) connect(`first ${user.id}`, user);
+    await until(areTold, { what: "both processes to tell that everybody is there" });
     for (let step = 0; step < 600; step += 1) {
-      const user = users[step % users.length] as Person;
-      const node = nodes[Math.floor(Math.random() * 2)] as Presence;
-      const closing = Math.random() < 0.5 ? open.pop() : undefined;
-      if (closing === undefined) {
-        open.push({ node, id: `c${step}`, user });
-        node.connected(`c${step}`, user.id);
-        if (Math.random() < 0.3) node.setStatus(`c${step}`, user.id, "away");
-      } else closing.node.disconnected(closing.id, closing.user.id, "session_over");
+      if (Math.random() < 0.5) disconnect();
+      else connect(`c${step}`, users[step % users.length] as Person);
       if (step % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
     }
-    while (open.length > 2) {
-      const closing = open.pop();
-      closing?.node.disconnected(closing.id, closing.user.id, "session_over");
-    }
-    await until(async () => (await rows(db, sql`select id from connections`)).length === open.length);
-    const wanted = await rows<{ user_id: string; status: string }>(
-      db,
-      sql`select u.id as user_id, case when bool_or(c.status = 'online') then 'online' when bool_or(c.status = 'away') then 'away' else 'offline' end as status
-          from users u left join connections c on c.user_id = u.id group by u.id order by u.id`,
+    while (open.length > 2) disconnect();
+    await until(async () => JSON.stringify(await Promise.all(users.map(stored))) === JSON.stringify(wanted()), {
+      what: `the states ${wanted().join()}`,
+    });
+    await until(areTold, { what: `both processes to tell ${wanted().join()}` });
+    expect(await rows(db, sql`select id from connections order by id`)).toEqual(
+      open.map(({ id }) => ({ id })).toSorted((a, b) => (a.id < b.id ? -1 : 1)),
     );
-    const states = (): Promise<object[]> => rows(db, sql`select user_id, status from presence_states order by user_id`);
-    await until(async () => JSON.stringify(await states()) === JSON.stringify(wanted));
-    await until(() => wanted.every(({ user_id, status }) => told.get(user_id)?.status === status));
-    await Promise.all(nodes.map((node) => node.stop()));
+    await Promise.all(nodes.map(({ presence }) => presence.stop()));
   });
 
   it("reads what changed by an index, however many states there are", async () => {

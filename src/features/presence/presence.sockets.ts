@@ -2,21 +2,21 @@
 
 import { z } from "zod";
 import type { Db } from "#src/db/pool";
-import { account } from "#src/kernel/actor";
+import { account, accountOrLook } from "#src/kernel/actor";
 import { serverEvent, socketEvent, type ConnectionListener, type LocalPushes } from "#src/realtime/socket-event";
 import { pingAction, setStatusAction, watchAction } from "./presence.actions.ts";
 import { tooManyWatched } from "./presence.errors.ts";
 import type { Presence, Watchers } from "./presence.ts";
 import { nothing, setStatusPayload, watchPayload } from "./presence.schemas.ts";
 import { statusSchema } from "./presence.views.ts";
-import { watch, watchedIn, watchRoom } from "./watch.ts";
+import { profileRoom, watch, watchedIn, watchRoom } from "./watch.ts";
 
 interface Deps {
   readonly db: Db;
   readonly presence: Presence;
 }
 
-const userStatus = serverEvent(
+export const userStatus = serverEvent(
   "user:status",
   "Somebody you watch came, went or is away. Delivered at most once: watch again after connecting to be told how everybody is.",
   statusSchema,
@@ -28,12 +28,13 @@ export const presenceSockets = [
     summary: "Watch people and be told how they are now; those you may not see look offline",
     payload: watchPayload,
     answer: z.object({ statuses: z.array(statusSchema) }),
-    needs: account,
+    needs: accountOrLook,
     throttle: watchAction,
     problems: [tooManyWatched],
     handle: async (deps: Deps, socket, { userIds }) => {
-      const join = (userId: string): Promise<void> => socket.join(watchRoom(userId));
-      return { statuses: await watch(deps, { viewer: socket.actor, userIds, watched: watchedIn(socket.rooms()), join }) };
+      const join = (room: string): Promise<void> => socket.join(room);
+      const leave = (room: string): Promise<void> => socket.leave(room);
+      return { statuses: await watch(deps, { viewer: socket.actor, userIds, watched: watchedIn(socket.rooms()), join, leave }) };
     },
   }),
   socketEvent({
@@ -41,11 +42,14 @@ export const presenceSockets = [
     summary: "Watch these people no more",
     payload: watchPayload,
     answer: z.object({ watching: z.number().int().describe("How many this connection still watches") }),
-    needs: account,
+    needs: accountOrLook,
     throttle: watchAction,
     problems: [],
     handle: async (_deps: Deps, socket, { userIds }) => {
-      for (const userId of userIds) await socket.leave(watchRoom(userId.toLowerCase()));
+      for (const userId of userIds.map((id) => id.toLowerCase())) {
+        await socket.leave(watchRoom(userId));
+        await socket.leave(profileRoom(userId));
+      }
       return { watching: watchedIn(socket.rooms()).length };
     },
   }),
@@ -77,16 +81,22 @@ export const presenceSockets = [
   }),
 ];
 
+/** Somebody in a user's place makes nobody look online or seen. */
 export const presenceConnections: ConnectionListener<Deps> = {
-  connected: ({ presence }, socket) => presence.connected(socket.id, socket.actor.userId),
-  disconnected: ({ presence }, socket, how) => presence.disconnected(socket.id, socket.actor.userId, how),
+  connected: ({ presence }, socket) => {
+    if (socket.actor.impersonatorId === undefined) presence.connected(socket.id, socket.actor.userId);
+  },
+  disconnected: ({ presence }, socket, how) => {
+    if (socket.actor.impersonatorId === undefined) presence.disconnected(socket.id, socket.actor.userId, how);
+  },
 };
 
 /** The watchers of this process. Every process tells its own, so that this works with and without Redis alike. */
 export function watchersAmong(pushes: LocalPushes): Watchers {
   return {
     isWatched: (userId) => pushes.hasRoomHere(watchRoom(userId)),
-    watched: () => watchedIn(pushes.roomsHere(watchRoom(""))),
+    watched: () => watchedIn([...pushes.roomsHere(watchRoom("")), ...pushes.roomsHere(profileRoom(""))]),
+    connectionsIn: (room) => pushes.connectionsHere(room),
     tell: (status) => pushes.toRoomHere(watchRoom(status.userId), userStatus, status),
   };
 }

@@ -141,13 +141,29 @@ export async function selectPresence(on: Db | Tx, userIds: readonly string[]): P
   );
 }
 
-/** Which of these people the viewer may watch: what `decide` says for "watch", said by the SQL half of the policy. */
-export async function selectWatchable(db: Db, viewer: Pick<Actor, "userId" | "role">, userIds: readonly string[]): Promise<string[]> {
-  const found = await rows<{ id: string }>(
+/** How much one viewer sees of one person. */
+export interface SightRow {
+  readonly viewer_id: string;
+  readonly target_id: string;
+  readonly watchable: boolean;
+  /** The profile. */
+  readonly whole: boolean;
+}
+
+/** What these viewers see of these people: what `decide` says for "watch" and "view_profile", said by the SQL half of the policy. */
+export async function selectSight(
+  db: Db,
+  viewers: readonly Pick<Actor, "userId" | "role">[],
+  userIds: readonly string[],
+): Promise<SightRow[]> {
+  const [ids, roles] = [viewers.map(({ userId }) => userId), viewers.map(({ role }) => role)];
+  return await rows<SightRow>(
     db,
-    sql`select p.id from people_seen_by(${viewer.userId}::uuid, ${viewer.role}) p where p.id = any (${userIds}::uuid[]) and p.watchable`,
+    sql`select v.id as viewer_id, p.id as target_id, p.watchable, p.whole
+        from unnest(${ids}::uuid[], ${roles}::text[]) as v (id, role)
+        cross join lateral people_seen_by(v.id, v.role) p
+        where p.id = any (${userIds}::uuid[])`,
   );
-  return found.map(({ id }) => id);
 }
 
 /** Where the reading of changes stands: everything visible in this snapshot has been read. */
@@ -157,19 +173,41 @@ export async function currentSnapshot(db: Db): Promise<string> {
   return found.snapshot;
 }
 
+/** Between whom sight changed; with nobody in particular where `otherId` is null. */
+export interface Tie {
+  readonly oneId: string;
+  readonly otherId: string | null;
+}
+
+interface Changes {
+  readonly userIds: string[];
+  readonly ties: Tie[];
+  readonly snapshot: string;
+}
+
 /**
- * Who changed since: visible now and not then, so a transaction that commits late is neither skipped nor told twice.
- * Served by presence_states_xact; the left join makes it answer where it stands even when nothing changed.
+ * Who changed since, and between whom sight did: visible now and not then, so a transaction that commits late is neither
+ * skipped nor told twice. One statement: a state of after a change of sight is never read before it. Served by
+ * presence_states_xact and tie_changes_xact; the left join makes it answer where it stands even when nothing changed.
  */
-export async function selectChanged(db: Db, since: string): Promise<{ readonly userIds: string[]; readonly snapshot: string }> {
-  const found = await rows<{ snapshot: string; user_id: string | null }>(
+export async function selectChanged(db: Db, since: string): Promise<Changes> {
+  const found = await rows<{ snapshot: string; user_id: string | null; one_id: string | null; other_id: string | null }>(
     db,
-    sql`select pg_current_snapshot()::text as snapshot, s.user_id
+    sql`select pg_current_snapshot()::text as snapshot, c.user_id, c.one_id, c.other_id
         from (values (1)) one
-        left join presence_states s
-          on s.xact_id >= pg_snapshot_xmin(${since}::pg_snapshot) and not pg_visible_in_snapshot(s.xact_id, ${since}::pg_snapshot)`,
+        left join (
+          select s.user_id, null::uuid as one_id, null::uuid as other_id from presence_states s
+          where s.xact_id >= pg_snapshot_xmin(${since}::pg_snapshot) and not pg_visible_in_snapshot(s.xact_id, ${since}::pg_snapshot)
+          union all
+          select null, t.one_id, t.other_id from tie_changes t
+          where t.xact_id >= pg_snapshot_xmin(${since}::pg_snapshot) and not pg_visible_in_snapshot(t.xact_id, ${since}::pg_snapshot)
+        ) c on true`,
   );
-  return { userIds: found.flatMap((one) => one.user_id ?? []), snapshot: found[0]?.snapshot ?? since };
+  return {
+    userIds: found.flatMap((row) => row.user_id ?? []),
+    ties: found.flatMap((row) => (row.one_id === null ? [] : [{ oneId: row.one_id, otherId: row.other_id }])),
+    snapshot: found[0]?.snapshot ?? since,
+  };
 }
 
 /** Makes those of these people offline who have no state: after a reset nobody has spoken for them. */

@@ -5,6 +5,7 @@ import { inTx, type Tx } from "#src/db/tx";
 import { delay, type Clock } from "#src/kernel/clock";
 import { newUuid } from "#src/kernel/ids";
 import type { Log } from "#src/kernel/log";
+import { endSight, type Watcher } from "./end-sight.ts";
 import { LocalConnections, type PresenceChanges } from "./local-connections.ts";
 import * as statements from "./presence.sql.ts";
 import { statusView, type StatusView } from "./presence.views.ts";
@@ -30,6 +31,7 @@ export interface Watchers {
   readonly isWatched: (userId: string) => boolean;
   readonly watched: () => readonly string[];
   readonly tell: (status: StatusView) => void;
+  readonly connectionsIn: (room: string) => readonly Watcher[];
 }
 
 interface Needs {
@@ -53,7 +55,6 @@ export class Presence {
   #snapshot: string | undefined;
   #telling: Promise<void> = Promise.resolve();
   #resyncAtMs: number | undefined;
-  #failing = false;
 
   constructor(needs: Needs) {
     this.#needs = needs;
@@ -109,13 +110,15 @@ export class Presence {
 
   async #every(ms: number, work: () => Promise<void>): Promise<void> {
     const { signal } = this.#stop;
+    // Of this loop alone: another that has nothing to do does not fail.
+    let isFailing = false;
     while (!signal.aborted) {
       try {
         await work();
-        this.#failing = false;
+        isFailing = false;
       } catch (error) {
-        if (!this.#failing) this.#needs.log.warn({ error }, "presence cannot reach the database; it goes on when it can");
-        this.#failing = true;
+        if (!isFailing) this.#needs.log.warn({ error }, "presence cannot reach the database; it goes on when it can");
+        isFailing = true;
       }
       await delay(ms, signal).catch(() => {});
     }
@@ -164,16 +167,25 @@ export class Presence {
       if (since === undefined) {
         // Where the reading begins (anew), what changed just before would not be told: everybody watched is told of.
         this.#snapshot = await statements.currentSnapshot(db);
-        await this.#tell(this.#watchers?.watched() ?? []);
+        const watched = this.#watchers?.watched() ?? [];
+        await this.#endSight(watched.map((oneId) => ({ oneId, otherId: null })));
+        await this.#tell(watched);
         return;
       }
-      const { userIds, snapshot } = await statements.selectChanged(db, since);
+      const { userIds, ties, snapshot } = await statements.selectChanged(db, since);
+      await this.#endSight(ties);
       await this.#tell(userIds.filter((userId) => this.#watchers?.isWatched(userId)));
       // Unless the database was found to be another one meanwhile.
       if (this.#snapshot === since) this.#snapshot = snapshot;
     });
     this.#telling = told.catch(() => {});
     return told;
+  }
+
+  /** Before anything is told: who may not hear of it is out of the room by then. */
+  async #endSight(ties: readonly statements.Tie[]): Promise<void> {
+    const connectionsIn = this.#watchers?.connectionsIn;
+    if (connectionsIn !== undefined && ties.length > 0) await endSight({ db: this.#needs.db, connectionsIn }, ties);
   }
 
   async #tell(userIds: readonly string[]): Promise<void> {

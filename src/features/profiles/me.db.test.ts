@@ -1,8 +1,10 @@
 import { describe, expect, it } from "@jest/globals";
 import { row, rows, sql } from "#src/db/sql";
 import { people } from "../../../test/kit/people.ts";
-import { restrict, socialKit } from "../../../test/kit/social.ts";
+import { actorOf, restrict, socialKit } from "../../../test/kit/social.ts";
 import { readMe, updateProfile } from "./me.ts";
+import { readProfile } from "./people.ts";
+import { changePrivacy } from "./privacy.ts";
 import { meSchema } from "./profiles.views.ts";
 
 describe("one's own account", () => {
@@ -26,9 +28,14 @@ describe("one's own account", () => {
       id: ann.id,
       username: "ann",
       email: "ann@example.com",
+      emailVerified: false,
       displayName: "Ann A.",
       avatarUrl: null,
       bio: "",
+      links: [],
+      pronouns: null,
+      location: null,
+      timezone: null,
       roles: ["user", "moderator"],
       status: "active",
       profileVersion: 1,
@@ -148,5 +155,54 @@ describe("a change of one's profile", () => {
     expect(told.at(-1)).toEqual({ version: me.profileVersion, displayName: me.displayName, bio: me.bio });
     expect(me.bio).toMatch(/^bio /);
     expect(me.displayName).toMatch(/^Ann /);
+  });
+});
+
+describe("what people say of themselves beside name and bio", () => {
+  const said = {
+    links: [{ label: "My page", url: "https://ann.example.com/" }],
+    pronouns: "she/her",
+    location: "Szeged",
+    timezone: "Europe/Budapest",
+  };
+
+  it("is changed key by key, told by the event, and shown in a profile to whom it is for", async () => {
+    await using kit = await socialKit();
+    const { ann, bob } = await people(kit.db, { ann: {}, bob: {} });
+    const actor = { userId: ann.id };
+    await updateProfile(kit, { actor, change: said });
+    const same = await updateProfile(kit, { actor, change: { links: [...said.links] } });
+    expect(same.profileVersion).toBe(2);
+
+    const me = await updateProfile(kit, { actor, change: { location: null } });
+
+    expect(me).toMatchObject({ ...said, location: null, profileVersion: 3 });
+    expect(await rows(kit.db, sql`select data->'details' as details from outbox order by user_version`)).toEqual([
+      { details: said },
+      { details: { ...said, location: null } },
+    ]);
+    expect(await readProfile(kit, { viewer: actorOf(bob), idOrUsername: "ann" })).toMatchObject({ ...said, location: null });
+    await changePrivacy(kit, { actor, change: { profile: "followers" } });
+    expect(Object.keys(await readProfile(kit, { viewer: actorOf(bob), idOrUsername: "ann" }))).not.toEqual(
+      expect.arrayContaining([expect.stringMatching(/^(links|pronouns|location|timezone)$/)]),
+    );
+    expect(await readMe(kit, actor)).toMatchObject({ ...said, location: null });
+  });
+
+  it("has a picture where pictures may be, and keeps one of before", async () => {
+    await using kit = await socialKit();
+    const { ann } = await people(kit.db, { ann: {} });
+    const actor = { userId: ann.id };
+    await updateProfile(kit, { actor, change: { avatarUrl: "https://old.example.com/a.png" } });
+    const narrowed = { db: kit.db, config: { avatarHosts: ["media.example.com"] } };
+
+    for (const host of ["old.example.com", "media.example.com.evil.example", "evil-media.example.com", "media.example.com:8443"]) {
+      await expect(updateProfile(narrowed, { actor, change: { avatarUrl: `https://${host}/a.png` } })).rejects.toMatchObject({
+        code: "input.invalid",
+      });
+    }
+    expect(await updateProfile(narrowed, { actor, change: { bio: "x" } })).toMatchObject({ avatarUrl: "https://old.example.com/a.png" });
+    expect(await updateProfile(narrowed, { actor, change: { avatarUrl: "https://MEDIA.example.com/b.png" } })).toMatchObject({ bio: "x" });
+    expect(await updateProfile(narrowed, { actor, change: { avatarUrl: null } })).toMatchObject({ avatarUrl: null });
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
-import { affected, sql } from "#src/db/sql";
+import { affected, rows, sql } from "#src/db/sql";
 import { people } from "../../../test/kit/people.ts";
-import { actorOf, block, readsOf, restrict, socialKit } from "../../../test/kit/social.ts";
+import { actorOf, block, readsOf, restrict, socialKit, type TableReads } from "../../../test/kit/social.ts";
 import { readPeople, readProfile } from "./people.ts";
 import { profileSchema } from "./profiles.views.ts";
 
@@ -28,9 +28,15 @@ describe("a profile", () => {
       displayName: "Bob",
       avatarUrl: null,
       bio: "",
+      links: [],
+      pronouns: null,
+      location: null,
+      timezone: null,
       status: "active",
       profileVersion: 1,
+      email: null,
       isFollowing: false,
+      followRequested: false,
       followsYou: true,
       followersCount: 0,
       followingCount: 1,
@@ -153,5 +159,49 @@ describe("people of a list", () => {
     expect(after.sequential).toBe(before.sequential);
     // Two people and a profile, two edges each, at most four pages an edge.
     expect(after.indexPages - before.indexPages).toBeLessThan(12 * 3 * 2 * 4);
+  });
+});
+
+describe("what the viewer may see of people", () => {
+  it("is read by keys alone, whoever follows, blocks and hides however many", async () => {
+    await using kit = await socialKit({ maxConnections: 1 });
+    const { ann } = await people(kit.db, { ann: {} });
+    await affected(
+      kit.db,
+      sql`insert into users (id, username, email, display_name)
+          select gen_random_uuid(), 'u' || 10000 + n, n || '@example.com', 'u' from generate_series(1, 20000) n`,
+    );
+    await affected(
+      kit.db,
+      sql`insert into follows (follower_id, followee_id, state) select ${ann.id}::uuid, id, 'accepted' from users where id <> ${ann.id}::uuid`,
+    );
+    await affected(
+      kit.db,
+      sql`insert into blocks (blocker_id, blocked_id) select ${ann.id}::uuid, id from users where username like 'u1%'`,
+    );
+    await affected(kit.db, sql`insert into privacy_settings (user_id, profile) select id, 'followers' from users`);
+    const found = await rows<{ id: string }>(kit.db, sql`select id from users where username like 'u2%' order by id limit 20`);
+    const ids = found.map(({ id }) => id);
+    const tables = ["users", "follows", "blocks", "privacy_settings"] as const;
+    await affected(kit.db, sql`analyze users, follows, blocks, privacy_settings`);
+    const read = async (): Promise<TableReads[]> => {
+      const all: TableReads[] = [];
+      for (const table of tables) all.push(await readsOf(kit.db, table));
+      return all;
+    };
+    const before = await read();
+    // More than five, so that PostgreSQL has made its generic plan as well.
+    for (let time = 0; time < 12; time += 1) {
+      await readPeople(kit, { viewer: actorOf(ann), ids, action: "view" });
+      await readProfile(kit, { viewer: actorOf(ann), idOrUsername: ids[0] ?? "" });
+    }
+    const after = await read();
+
+    const costs = tables.map((table, at) => [
+      table,
+      (after[at]?.sequential ?? 0) - (before[at]?.sequential ?? 0),
+      ((after[at]?.index ?? 0) - (before[at]?.index ?? 0)) / 12 <= 2 * 21,
+    ]);
+    expect(costs).toEqual(tables.map((table) => [table, 0, true]));
   });
 });

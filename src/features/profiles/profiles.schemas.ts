@@ -1,35 +1,8 @@
 /** What the doors of profiles take. */
 
 import { z } from "zod";
-import { hasAtMostGraphemes, isVisibleText } from "./visible-text.ts";
-
-const DISPLAY_NAME_CHARACTERS = 50;
-const BIO_CHARACTERS = 500;
-
-// The bounds in code units are for what counting characters does not bound: one emoji may take a dozen. A display name must
-// also fit its index (2,704 bytes).
-const displayName = z
-  .string()
-  .max(600, "too long")
-  .refine((name) => isVisibleText(name, "one"), "no line breaks, control, direction-changing or invisible characters")
-  .overwrite((name) =>
-    name
-      .normalize("NFC")
-      .replaceAll(/\p{Zs}+/gu, " ")
-      .trim(),
-  )
-  .refine((name) => name !== "", "at least one visible character")
-  .refine((name) => hasAtMostGraphemes(name, DISPLAY_NAME_CHARACTERS), `at most ${DISPLAY_NAME_CHARACTERS} characters`)
-  .describe("1–50 characters as people count them");
-
-const bio = z
-  .string()
-  .max(6000, "too long")
-  .overwrite((text) => text.replaceAll("\r\n", "\n"))
-  .refine((text) => isVisibleText(text, "many"), "no control, direction-changing or invisible characters")
-  .overwrite((text) => text.normalize("NFC").trim())
-  .refine((text) => hasAtMostGraphemes(text, BIO_CHARACTERS), `at most ${BIO_CHARACTERS} characters`)
-  .describe("At most 500 characters as people count them; may have line feeds");
+import { bio, detailsKeys, displayName, isPlainHttpsUrl, username } from "#src/features/accounts/public";
+import { AUDIENCES, PRESET_NAMES } from "#src/policy/privacy";
 
 const avatarUrl = z
   .string()
@@ -39,18 +12,58 @@ const avatarUrl = z
 
 /** A change of the own profile: what is left out stays. */
 export const profileChange = z.strictObject({
+  username: username
+    .optional()
+    .describe("Twice in 30 days, and by a sign-in or step-up within the last ten minutes; the old one stays yours for 90 days"),
   displayName: displayName.optional(),
   bio: bio.optional(),
   avatarUrl: avatarUrl.nullable().optional(),
+  ...z.strictObject(detailsKeys).partial().shape,
 });
 
 export type ProfileChange = z.infer<typeof profileChange>;
 
+const audience = z.enum(AUDIENCES);
+
+/** What one decides about; `followers` are those whose follow was accepted. */
+export const privacyKeys = {
+  profile: audience.describe("Who sees more of you than your names and picture; also a condition of email and the lists"),
+  email: audience.describe("Which accounts see your address, in your profile only"),
+  followersList: audience.describe("Who sees your followers, and how many"),
+  followingList: audience.describe("Who sees whom you follow, and how many"),
+  lastSeen: audience.describe("Who sees whether you are online and when you were"),
+  typing: audience.describe("Who sees that you type"),
+  discoverable: audience.describe(
+    "Who finds you by search; by your exact name any account does, and people without one (PUBLIC_PROFILES) only where this is everyone",
+  ),
+  messages: audience.describe("Who may write to you"),
+  requireFollowApproval: z.boolean().describe("Whether whoever wants to follow you must wait for your yes"),
+};
+
+/** A change of the own settings: the preset first, then the keys; what is left out stays. */
+export const privacyChange = z
+  .strictObject({ preset: z.enum(PRESET_NAMES).describe("Sets everything at once; keys beside it win"), ...privacyKeys })
+  .partial();
+
+export type PrivacyChange = z.infer<typeof privacyChange>;
+
 /** Whom a path names. A name that cannot be one is answered like a name nobody has. */
 export const personParams = z.strictObject({ idOrUsername: z.string().min(1).max(100).describe("An id, or a username in any case") });
 
-function isPlainHttpsUrl(text: string): boolean {
-  if (!isVisibleText(text, "one") || /\s/.test(text)) return false;
-  const url = URL.parse(text);
-  return url !== null && url.protocol === "https:" && url.hostname !== "" && url.username === "" && url.password === "";
-}
+/** Ids in an address one shows people by. */
+const MOST_IDS = 100;
+
+/** Many people by their ids: distinct and in lower case, in the order given. */
+export const manyIds = z
+  .array(z.uuid().toLowerCase())
+  .max(MOST_IDS, `at most ${MOST_IDS} ids`)
+  .transform((ids) => [...new Set(ids)]);
+
+/** The same in a query string. */
+export const idsQuery = z.strictObject({
+  ids: z
+    .string()
+    .transform((text) => text.split(","))
+    .pipe(manyIds)
+    .describe(`1 to ${MOST_IDS} ids, separated by commas; a repeated one counts and is answered once`),
+});

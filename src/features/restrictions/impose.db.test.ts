@@ -4,10 +4,10 @@ import { affected, row, rows, sql } from "#src/db/sql";
 import type { Db } from "#src/db/pool";
 import { selectSessionState } from "#src/features/sessions/public";
 import type { Role } from "#src/kernel/actor";
-import { Problem } from "#src/kernel/problem";
 import { people } from "../../../test/kit/people.ts";
 import { sessionKit } from "../../../test/kit/sessions.ts";
 import { until } from "../../../test/kit/until.ts";
+import { codeOf } from "../../../test/kit/outcome.ts";
 import { impose, type Imposition } from "./impose.ts";
 import { lift } from "./lift.ts";
 import { noticeFor } from "./notice-for.ts";
@@ -59,13 +59,6 @@ async function noticeTypes(db: Db, userId: string): Promise<string[]> {
 
 async function count(db: Db, statement: ReturnType<typeof sql>): Promise<number> {
   return (await row<{ n: number }>(db, statement))?.n ?? -1;
-}
-
-async function codeOf(promise: Promise<unknown>): Promise<string> {
-  return await promise.then(
-    () => "ok",
-    (error: unknown) => (error instanceof Problem ? error.code : String(error)),
-  );
 }
 
 describe("imposing a ban", () => {

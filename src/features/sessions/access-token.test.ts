@@ -1,11 +1,14 @@
 import { createHmac, createPrivateKey, generateKeyPairSync, sign } from "node:crypto";
 import { describe, expect, it } from "@jest/globals";
-import type { Clock } from "#src/kernel/clock";
+import { systemClock, type Clock } from "#src/kernel/clock";
 import { Problem } from "#src/kernel/problem";
 import { createAccessTokens, type AccessTokens } from "./access-token.ts";
-import { generateKeyRing, jwks, parseKeyRing } from "./key-ring.ts";
+import { generateKeyRing, parseKeyRing, readStoredKeyRing, type KeyRing, type StoredKeyRing } from "./key-ring.ts";
+import { holdKeyRing } from "./key-ring-source.ts";
+import { revokeKeys, rotateKeyRing } from "./key-rotation.ts";
 
 const ring = parseKeyRing(generateKeyRing());
+const { jwks } = holdKeyRing(ring, systemClock).current();
 const issuer = "https://users.example.com";
 const session = {
   userId: "01890000-0000-7000-8000-000000000001",
@@ -15,7 +18,7 @@ const session = {
 
 function tokensAt(clock: { nowMs: number }, audiences: readonly string[] = ["user-service", "social"]): AccessTokens {
   const fixed: Clock = { now: () => new Date(clock.nowMs), monotonicMs: () => 0 };
-  return createAccessTokens({ ring, clock: fixed, issuer, audiences });
+  return createAccessTokens({ keyRing: holdKeyRing(ring, fixed), clock: fixed, issuer, audiences });
 }
 
 const nowMs = Date.parse("2026-11-24T12:00:00Z");
@@ -61,6 +64,57 @@ describe("access tokens", () => {
     expect(codeOf(() => tokens.verify(token))).toBe("token.expired");
   });
 
+  it("refuses what a key signed that is gone or has ended, from memory too; what the others signed stays", () => {
+    const clock = { nowMs };
+    const fixed: Clock = { now: () => new Date(clock.nowMs), monotonicMs: () => 0 };
+    const stored = readStoredKeyRing(generateKeyRing(new Date(nowMs)));
+    const ofStored = (one: StoredKeyRing): KeyRing => parseKeyRing(JSON.stringify(one));
+    const keyRing = holdKeyRing(ofStored(stored), fixed);
+    const tokens = createAccessTokens({ keyRing, clock: fixed, issuer, audiences: ["user-service"] });
+    const kidOf = (token: string): unknown =>
+      (JSON.parse(Buffer.from(token.split(".")[0] ?? "", "base64url").toString()) as { kid: string }).kid;
+    const published = (): unknown[] => keyRing.current().jwks.keys.map(({ kid }) => kid);
+    const old = stored.accessKeys[0].kid;
+
+    const next = rotateKeyRing(stored, { now: fixed.now(), refresh: false }).ring;
+    const fresh = next.accessKeys[0].kid;
+    keyRing.replace(ofStored(next));
+    expect([kidOf(tokens.issue(session)), published()]).toEqual([old, [fresh, old]]);
+    clock.nowMs += 599_000;
+    const last = tokens.issue(session);
+    expect([kidOf(last), codeOf(() => tokens.verify(last))]).toEqual([old, "ok"]);
+    clock.nowMs += 1_000;
+    const first = tokens.issue(session);
+    expect([kidOf(first), published()]).toEqual([fresh, [fresh, old]]);
+    clock.nowMs += 898_000;
+    expect([last, first].map((token) => codeOf(() => tokens.verify(token)))).toEqual(["ok", "ok"]);
+
+    // Its keys end before a token does that lives longer than any of ours.
+    const long = crafted({ ...header, kid: old }, { ...claims, exp: nowMs / 1000 + 9_000 }, ofStored(stored).accessKeys[0].privateKey);
+    expect(codeOf(() => tokens.verify(long))).toBe("ok");
+    clock.nowMs = nowMs + (600 + 1_200) * 1000;
+    expect([codeOf(() => tokens.verify(long)), published()]).toEqual(["token.invalid", [fresh]]);
+
+    const token = tokens.issue(session);
+    expect(codeOf(() => tokens.verify(token))).toBe("ok");
+    keyRing.replace(ofStored(revokeKeys(next, { now: fixed.now(), refresh: false })));
+    expect(codeOf(() => tokens.verify(token))).toBe("token.invalid");
+    expect(codeOf(() => tokens.verify(tokens.issue(session)))).toBe("ok");
+  });
+
+  it("refuses what another key of the same kid signed", () => {
+    const fixed: Clock = { now: () => new Date(nowMs), monotonicMs: () => 0 };
+    const one = readStoredKeyRing(generateKeyRing());
+    const other = readStoredKeyRing(generateKeyRing());
+    const keyRing = holdKeyRing(parseKeyRing(JSON.stringify(one)), fixed);
+    const tokens = createAccessTokens({ keyRing, clock: fixed, issuer, audiences: ["user-service"] });
+    const token = tokens.issue(session);
+    expect(codeOf(() => tokens.verify(token))).toBe("ok");
+    const twin = { ...other.accessKeys[0], kid: one.accessKeys[0].kid };
+    keyRing.replace(parseKeyRing(JSON.stringify({ ...one, accessKeys: [twin] })));
+    expect(codeOf(() => tokens.verify(token))).toBe("token.invalid");
+  });
+
   it("accepts what a crafted token must have, and each lack of it is the reason for a refusal", () => {
     const tokens = tokensAt({ nowMs });
     expect(codeOf(() => tokens.verify(crafted(header, claims)))).toBe("ok");
@@ -78,7 +132,7 @@ describe("access tokens", () => {
       "an unknown kid": crafted({ ...header, kid: "other" }, claims),
       "a kid that is a path": crafted({ ...header, kid: "../../etc/passwd" }, claims),
       "a kid of Object's": crafted({ ...header, kid: "__proto__" }, claims),
-      "a key in the header": crafted({ ...header, jwk: jwks(ring).keys[0] }, claims),
+      "a key in the header": crafted({ ...header, jwk: jwks.keys[0] }, claims),
       "a key address in the header": crafted({ ...header, jku: "https://evil.example.com/jwks.json" }, claims),
       "a critical extension": crafted({ ...header, crit: ["b64"], b64: false }, claims),
       "another key": crafted(header, claims, generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey),
@@ -127,7 +181,7 @@ describe("access tokens", () => {
   });
 
   it("publishes public halves only", () => {
-    const [key] = jwks(ring).keys;
+    const [key] = jwks.keys;
 
     expect(Object.keys(key ?? {}).sort()).toEqual(["alg", "crv", "kid", "kty", "use", "x", "y"]);
   });

@@ -8,10 +8,9 @@ import type { Clock } from "#src/kernel/clock";
 import { isUuid } from "#src/kernel/ids";
 import { Problem } from "#src/kernel/problem";
 import { randomBytes } from "#src/kernel/random";
-import type { KeyRing } from "./key-ring.ts";
+import type { KeyRingSource } from "./key-ring-source.ts";
+import { ACCESS_TOKEN_SECONDS } from "./lifetimes.ts";
 import { tokenExpired, tokenInvalid } from "./sessions.errors.ts";
-
-export const ACCESS_TOKEN_SECONDS = 15 * 60;
 
 /** What a verified token says. Whether its session still stands is the gate's to find out. */
 export interface AccessClaims {
@@ -19,17 +18,28 @@ export interface AccessClaims {
   readonly sid: string;
   /** Seconds since 1970. */
   readonly exp: number;
+  /** Of an impersonation: who really acts (`act.sub`, RFC 8693). */
+  readonly actorId?: string;
+}
+
+/** What a token is issued for. */
+export interface TokenSubject {
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly roles: readonly Role[];
+  /** Of an impersonation: who really acts, and for how many seconds, `ACCESS_TOKEN_SECONDS` at most. */
+  readonly impersonation?: { readonly impersonatorId: string; readonly seconds: number };
 }
 
 export interface AccessTokens {
-  /** Signs a token for this session, good for `ACCESS_TOKEN_SECONDS`. */
-  readonly issue: (session: { readonly userId: string; readonly sessionId: string; readonly roles: readonly Role[] }) => string;
+  /** Signs a token for this session, good for `ACCESS_TOKEN_SECONDS`, or as long as an impersonation lasts. */
+  readonly issue: (session: TokenSubject) => string;
   /** @throws Problem `token.invalid`, `token.expired` */
   readonly verify: (token: string) => AccessClaims;
 }
 
 interface Needs {
-  readonly ring: KeyRing;
+  readonly keyRing: KeyRingSource;
   readonly clock: Clock;
   readonly issuer: string;
   readonly audiences: readonly string[];
@@ -39,39 +49,53 @@ interface Needs {
 const MAX_LENGTH = 2_048;
 const REMEMBERED = 50_000;
 /** 64 bytes; for any other length jsonwebtoken throws a TypeError, as for a bug. */
-const SIGNATURE = /^[A-Za-z0-9_-]{86}$/;
+const SIGNATURE = /^[A-Za-z0-9_-]{85}[AQgw]$/;
 
 /**
  * RFC 8725: our one algorithm, our `typ`, issuer and audience, `exp` required, and no header member beyond `alg`, `typ`,
  * `kid`, so no key can be handed in.
  */
 export function createAccessTokens(needs: Needs): AccessTokens {
-  const [signer] = needs.ring.accessKeys;
   const [audience] = needs.audiences;
   if (audience === undefined) throw new Error("an audience of our own is needed");
-  const keys = new Map(needs.ring.accessKeys.map((key) => [key.kid, key.publicKey]));
-  const verified = new LRUCache<string, AccessClaims>({ max: REMEMBERED });
+  const verified = new LRUCache<string, Verified>({ max: REMEMBERED });
   return {
-    issue: (session) =>
-      jwt.sign({ sid: session.sessionId, roles: session.roles, iat: seconds(needs.clock) }, signer.privateKey, {
+    issue: (session) => {
+      const { accessSigner: signer } = needs.keyRing.current();
+      const { impersonation } = session;
+      const act = impersonation === undefined ? {} : { act: { sub: impersonation.impersonatorId } };
+      return jwt.sign({ sid: session.sessionId, roles: session.roles, iat: seconds(needs.clock), ...act }, signer.privateKey, {
         algorithm: "ES256",
         header: { alg: "ES256", typ: "at+jwt", kid: signer.kid },
         subject: session.userId,
         issuer: needs.issuer,
         audience: [...needs.audiences],
-        expiresIn: ACCESS_TOKEN_SECONDS,
+        expiresIn: Math.min(impersonation?.seconds ?? ACCESS_TOKEN_SECONDS, ACCESS_TOKEN_SECONDS),
         jwtid: randomBytes(12).toString("base64url"),
-      }),
+      });
+    },
     verify: (token) => {
       if (token.length > MAX_LENGTH) throw new Problem(tokenInvalid);
       const digest = hash("sha256", token, "base64");
-      const known = verified.get(digest);
-      const claims = known ?? check(token, { keys, issuer: needs.issuer, audience, nowSeconds: seconds(needs.clock) });
+      const { accessKeys: keys } = needs.keyRing.current();
+      const known = stillVerified(verified.get(digest), keys);
+      const { claims, by } = known ?? check(token, { keys, issuer: needs.issuer, audience, nowSeconds: seconds(needs.clock) });
       if (claims.exp <= seconds(needs.clock)) throw new Problem(tokenExpired);
-      if (known === undefined) verified.set(digest, claims);
+      if (known === undefined) verified.set(digest, { claims, by });
       return claims;
     },
   };
+}
+
+/** Claims, and the key that vouches for them. */
+interface Verified {
+  readonly claims: AccessClaims;
+  readonly by: { readonly kid: string; readonly publicKey: KeyObject };
+}
+
+/** Memory counts only while that very key is accepted: what it signed is not when it was revoked or has ended. */
+function stillVerified(known: Verified | undefined, keys: ReadonlyMap<string, KeyObject>): Verified | undefined {
+  return known !== undefined && keys.get(known.by.kid) === known.by.publicKey ? known : undefined;
 }
 
 function seconds(clock: Clock): number {
@@ -85,15 +109,25 @@ interface Expected {
   readonly nowSeconds: number;
 }
 
-function check(token: string, expected: Expected): AccessClaims {
-  const key = expected.keys.get(keyIdOf(token));
-  if (key === undefined) throw new Problem(tokenInvalid);
-  const claims = verifySignature(token, key, expected);
+function check(token: string, expected: Expected): Verified {
+  const kid = keyIdOf(token);
+  const publicKey = expected.keys.get(kid);
+  if (publicKey === undefined) throw new Problem(tokenInvalid);
+  const claims = verifySignature(token, publicKey, expected);
   const { sub, exp } = claims;
   const sid: unknown = claims["sid"];
   if (typeof sub !== "string" || typeof sid !== "string" || typeof exp !== "number" || !isUuid(sub) || !isUuid(sid))
     throw new Problem(tokenInvalid);
-  return { sub, sid, exp };
+  const actorId = actorOf(claims["act"]);
+  return { claims: { sub, sid, exp, ...(actorId === undefined ? {} : { actorId }) }, by: { kid, publicKey } };
+}
+
+/** @throws Problem `token.invalid` for a claim that is there and names nobody */
+function actorOf(act: unknown): string | undefined {
+  if (act === undefined) return undefined;
+  const sub = typeof act === "object" && act !== null && "sub" in act ? act.sub : undefined;
+  if (typeof sub !== "string" || !isUuid(sub)) throw new Problem(tokenInvalid);
+  return sub;
 }
 
 function verifySignature(token: string, key: KeyObject, expected: Expected): jwt.JwtPayload {

@@ -4,19 +4,23 @@ import type { Tx } from "#src/db/tx";
 import type { Client, Role } from "#src/kernel/actor";
 import type { Clock } from "#src/kernel/clock";
 import { newUuid } from "#src/kernel/ids";
-import { ACCESS_TOKEN_SECONDS, type AccessTokens } from "./access-token.ts";
+import type { AccessTokens } from "./access-token.ts";
+import { ACCESS_TOKEN_SECONDS } from "./lifetimes.ts";
 import { insertRefreshToken } from "./refresh.sql.ts";
 import type { RefreshTokens } from "./refresh-token.ts";
+import { revokeLeastSeen } from "./revoke.ts";
+import type { SessionLimits } from "./session-limits.ts";
 import { insertSession } from "./sessions.sql.ts";
-import { sessionView, type SessionView } from "./sessions.views.ts";
+import { sessionView, type PlaceOf, type SessionView } from "./sessions.views.ts";
 
-/** DESIGN §5: a session ends 180 days after it began, whatever happens. */
-const ABSOLUTE_SECONDS = 180 * 24 * 60 * 60;
+const DAY_SECONDS = 24 * 60 * 60;
 
 interface Needs {
   readonly clock: Clock;
   readonly accessTokens: AccessTokens;
   readonly refreshTokens: RefreshTokens;
+  readonly sessionLimits: SessionLimits;
+  readonly placeOf?: PlaceOf;
 }
 
 /** Who begins it, and whether only the short session of a restricted account. */
@@ -25,6 +29,8 @@ export interface Beginning {
   readonly roles: readonly Role[];
   readonly client: Client;
   readonly restricted: boolean;
+  /** False where a trusted device stood in for the second factor: sensitive changes want a step-up at once. */
+  readonly fresh?: boolean;
 }
 
 /** What the client gets. A restricted account gets no refresh token. */
@@ -37,8 +43,13 @@ export interface SessionTokens {
   readonly session: SessionView;
 }
 
-/** Inserts session and first refresh token. The caller holds the `users` row, so that a restriction cannot slip in between. */
+/**
+ * Inserts session and first refresh token, and ends the least recently seen ones above the cap. The caller holds the `users` row,
+ * so that neither a restriction nor another session can slip in between.
+ */
 export async function beginSession(deps: Needs, tx: Tx, beginning: Beginning): Promise<SessionTokens> {
+  const { perUser, absoluteDays } = deps.sessionLimits;
+  if (perUser > 0) await revokeLeastSeen(tx, { userId: beginning.userId, keep: perUser - 1 }, "session_cap");
   const id = newUuid(deps.clock);
   const made = await insertSession(tx, {
     id,
@@ -46,13 +57,14 @@ export async function beginSession(deps: Needs, tx: Tx, beginning: Beginning): P
     userAgent: beginning.client.userAgent.slice(0, 512),
     address: beginning.client.address,
     restricted: beginning.restricted,
-    lifetimeSeconds: beginning.restricted ? ACCESS_TOKEN_SECONDS : ABSOLUTE_SECONDS,
+    fresh: beginning.fresh ?? true,
+    lifetimeSeconds: beginning.restricted ? ACCESS_TOKEN_SECONDS : absoluteDays * DAY_SECONDS,
   });
   const access = {
     accessToken: deps.accessTokens.issue({ userId: beginning.userId, sessionId: id, roles: beginning.roles }),
     tokenType: "Bearer" as const,
     expiresIn: ACCESS_TOKEN_SECONDS,
-    session: sessionView(made, id),
+    session: sessionView(made, { currentId: id, placeOf: deps.placeOf }),
   };
   if (beginning.restricted) return access;
   const refreshToken = deps.refreshTokens.make(id, 0);

@@ -40,7 +40,7 @@ export class GateMemory {
     this.#needs = needs;
     this.#entries = new LRUCache({
       max: needs.capacity ?? CAPACITY,
-      dispose: (entry, sessionId) => this.#unlist(sessionId, entry.state?.userId),
+      dispose: (entry, sessionId) => this.#unlist(sessionId, subjectsOf(entry.state)),
     });
   }
 
@@ -50,16 +50,17 @@ export class GateMemory {
     return entry !== undefined && entry.untilMs > this.#needs.clock.monotonicMs() ? entry : undefined;
   }
 
-  /** Reads the session anew, again while the feed tells of its subject meanwhile. */
-  async fill(sessionId: string, subject: string): Promise<SessionState | undefined> {
+  /** Reads the session anew, again while the feed tells of its subjects meanwhile: its owner, and of an impersonation the admin. */
+  async fill(sessionId: string, ...subjects: readonly [owner: string, impersonator?: string]): Promise<SessionState | undefined> {
+    const all = subjects.filter((one) => one !== undefined);
     for (;;) {
-      const fill = this.#fillOf(sessionId, subject);
+      const fill = this.#fillOf(sessionId, all);
       const remembered = await fill.promise;
       if (!fill.outdated) return remembered.state;
     }
   }
 
-  /** Forgets every session of a subject, stored or on its way. */
+  /** Forgets every session of a subject and those it impersonates by, stored or on their way. */
   forget(subject: string): void {
     for (const sessionId of this.#bySubject.get(subject) ?? []) this.#entries.delete(sessionId);
     const fills = this.#fills.get(subject);
@@ -79,46 +80,60 @@ export class GateMemory {
     return this.#entries.size;
   }
 
-  #fillOf(sessionId: string, subject: string): Fill {
-    let fills = this.#fills.get(subject);
-    const running = fills?.get(sessionId);
-    if (running !== undefined) return running;
-    if (fills === undefined) {
-      fills = new Map();
-      this.#fills.set(subject, fills);
+  #fillOf(sessionId: string, subjects: readonly string[]): Fill {
+    const running = subjects.map((subject) => this.#fills.get(subject)?.get(sessionId));
+    const [first] = running;
+    // One that a subject has been told of already would only be thrown away.
+    if (first !== undefined && running.every((one) => one === first)) return first;
+    const fill: Fill = { promise: this.#load(sessionId, subjects, () => fill), outdated: false };
+    for (const subject of subjects) {
+      const fills = this.#fills.get(subject);
+      if (fills === undefined) this.#fills.set(subject, new Map([[sessionId, fill]]));
+      else fills.set(sessionId, fill);
     }
-    const fill: Fill = { promise: this.#load(sessionId, subject, () => fill), outdated: false };
-    fills.set(sessionId, fill);
     return fill;
   }
 
-  async #load(sessionId: string, subject: string, self: () => Fill): Promise<Remembered> {
+  async #load(sessionId: string, subjects: readonly string[], self: () => Fill): Promise<Remembered> {
     const sentMs = this.#needs.clock.monotonicMs();
     try {
       const state = await this.#needs.load(sessionId);
       const remembered = { state, untilMs: sentMs + Math.min(state?.holdsMs ?? LONGEST_MS, LONGEST_MS * (0.75 + Math.random() / 4)) };
-      if (!self().outdated && state?.userId === subject) this.#store(sessionId, remembered, subject);
+      const isTheirs = subjectsOf(state).join() === subjects.join();
+      if (!self().outdated && isTheirs) this.#store(sessionId, remembered, subjects);
       return remembered;
     } finally {
-      const fills = this.#fills.get(subject);
-      if (fills?.get(sessionId) === self()) {
-        fills.delete(sessionId);
-        if (fills.size === 0) this.#fills.delete(subject);
-      }
+      for (const subject of subjects) this.#endFill(sessionId, subject, self());
     }
   }
 
-  #store(sessionId: string, remembered: Remembered, subject: string): void {
-    this.#entries.set(sessionId, remembered);
-    const listed = this.#bySubject.get(subject);
-    if (listed === undefined) this.#bySubject.set(subject, new Set([sessionId]));
-    else listed.add(sessionId);
+  #endFill(sessionId: string, subject: string, fill: Fill): void {
+    const fills = this.#fills.get(subject);
+    if (fills?.get(sessionId) !== fill) return;
+    fills.delete(sessionId);
+    if (fills.size === 0) this.#fills.delete(subject);
   }
 
-  #unlist(sessionId: string, subject: string | undefined): void {
-    if (subject === undefined) return;
-    const listed = this.#bySubject.get(subject);
-    listed?.delete(sessionId);
-    if (listed?.size === 0) this.#bySubject.delete(subject);
+  #store(sessionId: string, remembered: Remembered, subjects: readonly string[]): void {
+    this.#entries.set(sessionId, remembered);
+    for (const subject of subjects) {
+      const listed = this.#bySubject.get(subject);
+      if (listed === undefined) this.#bySubject.set(subject, new Set([sessionId]));
+      else listed.add(sessionId);
+    }
   }
+
+  #unlist(sessionId: string, subjects: readonly string[]): void {
+    for (const subject of subjects) {
+      const listed = this.#bySubject.get(subject);
+      listed?.delete(sessionId);
+      if (listed?.size === 0) this.#bySubject.delete(subject);
+    }
+  }
+}
+
+/** Of whom news makes what is known of a session doubtful. */
+function subjectsOf(state: SessionState | undefined): string[] {
+  if (state === undefined) return [];
+  return state.impersonatorId === null ? [state.userId] : [state.userId, state.impersonatorId];
 }

@@ -6,15 +6,16 @@ import { setStatus } from "#src/features/accounts/public";
 import { account, type Access, type Gate } from "#src/kernel/actor";
 import { systemClock, type Clock } from "#src/kernel/clock";
 import { silentLog } from "#src/kernel/log";
-import { Problem } from "#src/kernel/problem";
 import { people } from "../../../test/kit/people.ts";
 import { sessionKit, type SessionKit } from "../../../test/kit/sessions.ts";
 import { until } from "../../../test/kit/until.ts";
+import { codeOf } from "../../../test/kit/outcome.ts";
 import { RevocationFeed } from "./feed.ts";
 import type { Revocation } from "./feed.sql.ts";
 import { GateMemory } from "./gate-memory.ts";
 import { selectSessionState } from "./gate.sql.ts";
 import { createGate } from "./gate.ts";
+import { createRecordUse } from "./record-use.ts";
 import { announceChange, logout, revokeAll } from "./revoke.ts";
 
 interface Guarded extends AsyncDisposable {
@@ -50,15 +51,15 @@ function guard(
     },
   });
   feed.start();
-  const gate = createGate({ tokens: kit.accessTokens, feed, memory, log: silentLog });
+  const gate = createGate({
+    tokens: kit.accessTokens,
+    feed,
+    memory,
+    seen: { note: () => {} },
+    recordUse: createRecordUse(kit),
+    log: silentLog,
+  });
   return { gate, memory, feed, told, resets: () => resets, [Symbol.asyncDispose]: () => feed.stop() };
-}
-
-async function codeOf(promise: Promise<unknown>): Promise<string> {
-  return await promise.then(
-    () => "ok",
-    (error: unknown) => (error instanceof Problem ? error.code : String(error)),
-  );
 }
 
 async function impose(kit: SessionKit, userId: string, kind: "ban" | "suspend" | "limit", seconds = 3_600): Promise<void> {

@@ -6,15 +6,18 @@
 import { hasRole, topRole, type Access, type Actor, type Capability, type Gate, type Role } from "#src/kernel/actor";
 import type { SessionId, UserId } from "#src/kernel/ids";
 import { securityEvent, type Log } from "#src/kernel/log";
-import { Problem } from "#src/kernel/problem";
+import { Problem, type ProblemType } from "#src/kernel/problem";
 import type { AccessClaims, AccessTokens } from "./access-token.ts";
 import type { RevocationFeed } from "./feed.ts";
 import type { GateMemory } from "./gate-memory.ts";
 import type { RestrictionNotice, SessionState } from "./gate.sql.ts";
+import type { RecordUse } from "./record-use.ts";
+import type { SeenSessions } from "./seen-sessions.ts";
 import {
   accessDenied,
   accountRestricted,
   capabilityLimited,
+  impersonationRefused,
   sessionExpired,
   sessionRevoked,
   tokenInvalid,
@@ -25,6 +28,12 @@ interface Needs {
   readonly tokens: Pick<AccessTokens, "verify">;
   readonly feed: Pick<RevocationFeed, "isFresh" | "untilFresh">;
   readonly memory: Pick<GateMemory, "recall" | "fill">;
+  /** Told of each use of a session; must cost next to nothing. */
+  readonly seen: Pick<SeenSessions, "note">;
+  /** Puts on record what an impersonation is about to write. */
+  readonly recordUse: RecordUse;
+  /** Whether doors that are open to visitors let in who sends no token; not when left out. */
+  readonly admitsVisitors?: boolean;
   readonly log: Log;
 }
 
@@ -35,12 +44,20 @@ interface Needs {
 export function createGate(needs: Needs): Gate {
   return async (accessToken, access) => {
     if (access.kind === "anyone") return undefined;
-    if (accessToken === undefined) throw new Problem(tokenMissing);
+    if (accessToken === undefined) {
+      if (needs.admitsVisitors === true && access.visitors !== undefined) return undefined;
+      throw new Problem(tokenMissing);
+    }
     const claims = verify(needs, accessToken);
     if (!needs.feed.isFresh()) await needs.feed.untilFresh();
     const known = needs.memory.recall(claims.sid);
-    const state = known === undefined ? await needs.memory.fill(claims.sid, claims.sub) : known.state;
-    return admitOrTell(needs.log, state, access, claims);
+    const state = known === undefined ? await needs.memory.fill(claims.sid, claims.sub, claims.actorId) : known.state;
+    const actor = admitOrTell(needs.log, state, access, claims);
+    needs.seen.note(claims.sid);
+    if (actor.impersonatorId !== undefined && typeof access.impersonation === "object") {
+      await needs.recordUse({ ...actor, impersonatorId: actor.impersonatorId, writes: access.impersonation.writes });
+    }
+    return actor;
   };
 }
 
@@ -54,13 +71,18 @@ function verify(needs: Needs, accessToken: string): AccessClaims {
   }
 }
 
+/** Refusals that belong into the security stream. */
+const WATCHED = new Map<ProblemType, "access.denied" | "impersonation.refused">([
+  [accessDenied, "access.denied"],
+  [impersonationRefused, "impersonation.refused"],
+]);
+
 function admitOrTell(log: Log, state: SessionState | undefined, access: Access & { kind: "account" }, claims: AccessClaims): Actor {
   try {
     return admit(state, access, claims);
   } catch (error) {
-    if (error instanceof Problem && error.type === accessDenied) {
-      securityEvent(log, { kind: "access.denied", userId: claims.sub, sessionId: claims.sid });
-    }
+    const kind = error instanceof Problem ? WATCHED.get(error.type) : undefined;
+    if (kind !== undefined) securityEvent(log, { kind, userId: claims.sub, sessionId: claims.sid, actorId: claims.actorId });
     throw error;
   }
 }
@@ -68,8 +90,12 @@ function admitOrTell(log: Log, state: SessionState | undefined, access: Access &
 /** Pure: what this state of session and account allows. Restriction is looked at before revocation, so that people learn why. */
 export function admit(state: SessionState | undefined, access: Access & { kind: "account" }, claims: AccessClaims): Actor {
   // A session that is not there was swept, or never was in this database.
-  if (state === undefined || state.userId !== claims.sub) throw new Problem(sessionRevoked);
+  if (state === undefined || state.userId !== claims.sub || state.impersonatorId !== (claims.actorId ?? null))
+    throw new Problem(sessionRevoked);
   refuseUnlessStanding(state, access);
+  // Whatever does not say that it may be done in somebody's place may not; what is for staff never.
+  if (state.impersonatorId !== null && (access.impersonation === undefined || access.role !== undefined))
+    throw new Problem(impersonationRefused);
   const role = topRole(state.roles);
   refuseUnlessEntitled(state, role, access);
   return {
@@ -79,6 +105,7 @@ export function admit(state: SessionState | undefined, access: Access & { kind: 
     restricted: state.restricted,
     limited: limitedSet(state.limited),
     tokenExpiresAt: new Date(claims.exp * 1000),
+    ...(state.impersonatorId === null ? {} : { impersonatorId: state.impersonatorId as UserId }),
   };
 }
 

@@ -3,28 +3,38 @@
 import type { Db } from "#src/db/pool";
 import type { Actor } from "#src/kernel/actor";
 import { isUuid } from "#src/kernel/ids";
-import { decodeCursor, encodeCursor, type Page } from "#src/kernel/page";
+import { cutPage, decodeCursor, encodeCursor, mapPage, type PlacedPage } from "#src/kernel/page";
 import { inputInvalid, Problem } from "#src/kernel/problem";
 import { selectSessions } from "./sessions.sql.ts";
-import { sessionView, type SessionView } from "./sessions.views.ts";
+import type { SessionLimits } from "./session-limits.ts";
+import { sessionView, type PlaceOf, type SessionView } from "./sessions.views.ts";
 
 interface Needs {
   readonly db: Db;
+  readonly sessionLimits: SessionLimits;
+  readonly placeOf?: PlaceOf;
 }
 
 /** Standing sessions, newest first. @throws Problem `input.invalid` for a cursor of another list */
 export async function listSessions(
   deps: Needs,
   input: { readonly actor: Actor; readonly limit: number; readonly cursor: string | undefined },
-): Promise<Page<SessionView>> {
+): Promise<PlacedPage<SessionView>> {
   const after = input.cursor === undefined ? undefined : readCursor(input.cursor);
-  const found = await selectSessions(deps.db, { userId: input.actor.userId, after, limit: input.limit + 1 });
-  const shown = found.slice(0, input.limit);
-  const last = found.length > input.limit ? shown.at(-1) : undefined;
-  return {
-    data: shown.map((session) => sessionView(session, input.actor.sessionId)),
-    pagination: { nextCursor: last === undefined ? null : encodeCursor("sessions", [last.created_at.toISOString(), last.id]) },
-  };
+  const found = await selectSessions(deps.db, {
+    userId: input.actor.userId,
+    after,
+    limit: input.limit + 1,
+    idleDays: deps.sessionLimits.idleDays,
+  });
+  const page = cutPage(found, input.limit, (session) => encodeCursor("sessions", [session.created_at.toISOString(), session.id]));
+  return mapPage(page, (session) => sessionView(session, { currentId: input.actor.sessionId, placeOf: deps.placeOf }));
+}
+
+/** The newest 100 of anybody's, for those who may see them. */
+export async function listSessionsOf(deps: Needs, userId: string): Promise<SessionView[]> {
+  const found = await selectSessions(deps.db, { userId, after: undefined, limit: 100, idleDays: deps.sessionLimits.idleDays });
+  return found.map((session) => sessionView(session, { currentId: "", placeOf: deps.placeOf }));
 }
 
 function readCursor(cursor: string): { readonly createdAt: string; readonly id: string } {

@@ -14,7 +14,7 @@ import {
   type KeyObject,
 } from "node:crypto";
 import { randomBytes } from "#src/kernel/random";
-import type { KeyRing } from "./key-ring.ts";
+import type { KeyRingSource } from "./key-ring-source.ts";
 
 /** A token whose MAC was right: we made it, whatever became of its session. */
 export interface RefreshToken {
@@ -35,12 +35,11 @@ export interface RefreshTokens {
 const PAYLOAD_BYTES = 16 + 4 + 32;
 const MAC_BYTES = 32;
 
-/** Makes with the first refresh key of the ring, accepts every one of them. */
-export function createRefreshTokens(ring: KeyRing): RefreshTokens {
-  const [signer] = ring.refreshKeys;
-  const secrets = new Map(ring.refreshKeys.map((key) => [key.kid, key.secret]));
+/** Makes with the refresh key that signs now, accepts what every key of the ring made that has not ended. */
+export function createRefreshTokens(keyRing: KeyRingSource): RefreshTokens {
   return {
     make: (sessionId, generation) => {
+      const { refreshSigner: signer } = keyRing.current();
       const payload = Buffer.alloc(PAYLOAD_BYTES);
       Buffer.from(sessionId.replaceAll("-", ""), "hex").copy(payload, 0);
       payload.writeUInt32BE(generation, 16);
@@ -54,7 +53,7 @@ export function createRefreshTokens(ring: KeyRing): RefreshTokens {
       const payload = exactBytes(body, PAYLOAD_BYTES);
       const given = exactBytes(tag, MAC_BYTES);
       if (payload === undefined || given === undefined) return "malformed";
-      const secret = secrets.get(kid);
+      const secret = keyRing.current().refreshKeys.get(kid);
       if (secret === undefined || !timingSafeEqual(given, mac(secret, kid, payload))) return "forged";
       return { text, sessionId: uuidOf(payload), generation: payload.readUInt32BE(16), hash: hashOf(text) };
     },

@@ -3,10 +3,12 @@ import fc from "fast-check";
 import { affected, row, rows, sql } from "#src/db/sql";
 import type { Db } from "#src/db/pool";
 import { inTx } from "#src/db/tx";
+import { systemClock } from "#src/kernel/clock";
 import { Problem } from "#src/kernel/problem";
 import { people } from "../../../test/kit/people.ts";
 import { sessionKit, testClient, type SessionKit } from "../../../test/kit/sessions.ts";
 import { generateKeyRing, parseKeyRing } from "./key-ring.ts";
+import { holdKeyRing } from "./key-ring-source.ts";
 import { refresh } from "./refresh.ts";
 import { createRefreshTokens } from "./refresh-token.ts";
 import { revokeAll } from "./revoke.ts";
@@ -83,7 +85,7 @@ describe("refresh", () => {
     ]);
     expect(await rows(kit.db, sql`select count(*) as n from outbox where type like '%refresh_reuse%'`)).toEqual([{ n: 1 }]);
     expect(await rows(kit.db, sql`select type, data ->> 'device' as device from notices`)).toEqual([
-      { type: "security.refresh_reuse", device: "test" },
+      { type: "security.refresh_reuse", device: null },
     ]);
   });
 
@@ -102,7 +104,7 @@ describe("refresh", () => {
     const { ann } = await people(kit.db, { ann: {} });
     const { refreshToken } = await kit.begin(ann);
     const [kid, body, mac] = refreshToken.split(".") as [string, string, string];
-    const foreign = createRefreshTokens(parseKeyRing(generateKeyRing())).make(
+    const foreign = createRefreshTokens(holdKeyRing(parseKeyRing(generateKeyRing()), systemClock)).make(
       kit.refreshTokens.parse(refreshToken) instanceof Object ? "00000000-0000-7000-8000-000000000000" : "",
       5,
     ).text;
@@ -132,7 +134,7 @@ describe("refresh", () => {
       refreshKeys: [...fresh.refreshKeys, ...old.refreshKeys],
     });
     await using kit = await sessionKit(parseKeyRing(JSON.stringify(old)));
-    const rotated = { ...kit, refreshTokens: createRefreshTokens(parseKeyRing(both)) };
+    const rotated = { ...kit, refreshTokens: createRefreshTokens(holdKeyRing(parseKeyRing(both), systemClock)) };
     const { ann } = await people(kit.db, { ann: {} });
     const first = (await kit.begin(ann)).refreshToken;
 

@@ -11,6 +11,8 @@ import type { Role } from "#src/kernel/actor";
 export interface Rotated {
   readonly userId: string;
   readonly roles: readonly Role[];
+  /** What is left of the session's longest life. */
+  readonly secondsLeft: number;
 }
 
 /** @param token the newest token of a new session */
@@ -24,6 +26,8 @@ export interface Rotation {
   readonly hash: Buffer;
   readonly successorHash: Buffer;
   readonly sealed: Buffer;
+  /** How old the newest token may be. */
+  readonly idleDays: number;
 }
 
 /**
@@ -55,12 +59,13 @@ async function rotateMany(db: Db, rotations: readonly Rotation[]): Promise<(Rota
  * must not keep others waiting here.
  */
 async function rotateTogether(db: Db, rotations: readonly Rotation[]): Promise<ReadonlyMap<Rotation, Rotated>> {
-  const won = await rows<{ place: number; user_id: string; roles: Role[] }>(
+  const won = await rows<{ place: number; user_id: string; roles: Role[]; seconds_left: number }>(
     db,
     sql`with wanted as (
           select * from unnest(${rotations.map((_, place) => place)}::integer[], ${rotations.map((one) => one.sessionId)}::uuid[],
             ${rotations.map((one) => one.hash)}::bytea[], ${rotations.map((one) => one.successorHash)}::bytea[],
-            ${rotations.map((one) => one.sealed)}::bytea[]) as w (place, session_id, hash, successor_hash, sealed)
+            ${rotations.map((one) => one.sealed)}::bytea[],
+            ${rotations.map((one) => one.idleDays)}::integer[]) as w (place, session_id, hash, successor_hash, sealed, idle_days)
         ), rotated as (
           update refresh_tokens r set
             generation = r.generation + 1, token_hash = w.successor_hash, made_at = now(),
@@ -71,9 +76,9 @@ async function rotateTogether(db: Db, rotations: readonly Rotation[]): Promise<R
           join users u on u.id = s.user_id
           join user_standings st on st.user_id = s.user_id
           where r.session_id = w.session_id and r.token_hash = w.hash
-            and s.revoked_at is null and s.expires_at > now() and r.made_at > now() - interval '30 days'
+            and s.revoked_at is null and s.expires_at > now() and r.made_at > now() - make_interval(days => w.idle_days)
             and st.status = 'active' and s.created_at > st.sessions_valid_from
-          returning w.place, s.id, s.user_id, u.roles, s.last_seen_at
+          returning w.place, s.id, s.user_id, u.roles, s.last_seen_at, s.expires_at
         ), seen as (
           update sessions s set last_seen_at = now()
           where s.id in (
@@ -81,12 +86,12 @@ async function rotateTogether(db: Db, rotations: readonly Rotation[]): Promise<R
             where rotated.last_seen_at < now() - interval '1 minute' for update of due skip locked
           )
         )
-        select place, user_id, roles from rotated`,
+        select place, user_id, roles, extract(epoch from expires_at - now())::float8 as seconds_left from rotated`,
   );
   return new Map(
-    won.flatMap(({ place, user_id: userId, roles }) => {
+    won.flatMap(({ place, user_id: userId, roles, seconds_left: secondsLeft }) => {
       const rotation = rotations[place];
-      return rotation === undefined ? [] : [[rotation, { userId, roles }] as const];
+      return rotation === undefined ? [] : [[rotation, { userId, roles, secondsLeft }] as const];
     }),
   );
 }

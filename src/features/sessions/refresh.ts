@@ -8,14 +8,18 @@ import { addNotice } from "#src/features/notices/public";
 import type { Client, Role } from "#src/kernel/actor";
 import { securityEvent, type Log } from "#src/kernel/log";
 import { Problem } from "#src/kernel/problem";
-import { ACCESS_TOKEN_SECONDS, type AccessTokens } from "./access-token.ts";
+import type { AccessTokens } from "./access-token.ts";
+import { deviceOf } from "./device.ts";
+import { ACCESS_TOKEN_SECONDS } from "./lifetimes.ts";
 import { restrictedDetails } from "./gate.ts";
 import { selectSessionState, type SessionState } from "./gate.sql.ts";
 import { insertRevocation } from "./feed.sql.ts";
 import { rotate, selectTokens, type StoredTokens } from "./refresh.sql.ts";
 import { openSuccessor, sealSuccessor, type RefreshToken, type RefreshTokens } from "./refresh-token.ts";
+import type { SessionLimits } from "./session-limits.ts";
 import { accountRestricted, refreshInvalid, refreshReused, sessionExpired, sessionRevoked } from "./sessions.errors.ts";
 import { markRevoked } from "./sessions.sql.ts";
+import { distrustDevices } from "./trusted-devices.ts";
 
 interface Needs {
   readonly db: Db;
@@ -23,6 +27,7 @@ interface Needs {
   readonly accessTokens: AccessTokens;
   readonly refreshTokens: RefreshTokens;
   readonly refreshReuseGraceSeconds: number;
+  readonly sessionLimits: SessionLimits;
 }
 
 /** A new access token and the one refresh token to use next. */
@@ -31,6 +36,11 @@ export interface Refreshed {
   readonly refreshToken: string;
   readonly tokenType: "Bearer";
   readonly expiresIn: number;
+  readonly session: {
+    readonly id: string;
+    /** What is left of its longest life. */
+    readonly secondsLeft: number;
+  };
 }
 
 /** For how long an unused successor is given again to whoever presents its parent. */
@@ -52,6 +62,7 @@ export async function refresh(deps: Needs, input: { readonly refreshToken: strin
     hash: presented.hash,
     successorHash: successor.hash,
     sealed: sealSuccessor(presented, successor),
+    idleDays: deps.sessionLimits.idleDays,
   });
   if (won !== undefined) return answer(deps, { ...won, sessionId: presented.sessionId }, successor.text);
   return await presentedAgain(deps, presented, input.client);
@@ -66,11 +77,7 @@ async function presentedAgain(deps: Needs, presented: RefreshToken, client: Clie
   const verdict = judge(presented, stored, deps.refreshReuseGraceSeconds);
   switch (verdict.kind) {
     case "same-successor":
-      return answer(
-        deps,
-        { userId: state.userId, roles: state.roles, sessionId: state.sessionId },
-        openSuccessor(presented, verdict.sealed),
-      );
+      return answer(deps, state, openSuccessor(presented, verdict.sealed));
     case "idle":
       throw new Problem(sessionExpired);
     case "unknown":
@@ -90,7 +97,7 @@ function refuseUnlessStanding(state: SessionState): void {
 /** What presenting a token that is not the newest means. */
 export type Verdict =
   | { readonly kind: "same-successor"; readonly sealed: Buffer }
-  /** It is the newest and nobody used it for 30 days. */
+  /** It is the newest and nobody used it for as long as a session may be idle. */
   | { readonly kind: "idle" }
   /** It is newer than what this database knows: the database was restored. Nobody's fault. */
   | { readonly kind: "unknown" }
@@ -119,7 +126,9 @@ async function endStolen(deps: Needs, state: SessionState, client: Client): Prom
       // Somebody was quicker: taken back with this transaction, so that it is told once.
       if (!(await markRevoked(tx, { id: state.sessionId, userId: state.userId }, "refresh_reused"))) throw new Problem(refreshReused);
       await insertRevocation(tx, { subject: state.userId, sessionId: state.sessionId, reason: "refresh_reused" });
-      const device = state.userAgent === "" ? null : state.userAgent;
+      // Whoever has its token may have the device's as well.
+      await distrustDevices(tx, state.userId);
+      const device = deviceOf(state.userAgent);
       await addNotice(tx, state.userId, { type: "security.refresh_reuse", data: { sessionId: state.sessionId, device } });
     },
     { durable: true },
@@ -129,8 +138,15 @@ async function endStolen(deps: Needs, state: SessionState, client: Client): Prom
 
 function answer(
   deps: Needs,
-  session: { readonly userId: string; readonly roles: readonly Role[]; readonly sessionId: string },
+  session: { readonly userId: string; readonly roles: readonly Role[]; readonly sessionId: string; readonly secondsLeft: number },
   refreshToken: string,
 ): Refreshed {
-  return { accessToken: deps.accessTokens.issue(session), refreshToken, tokenType: "Bearer", expiresIn: ACCESS_TOKEN_SECONDS };
+  const { userId, roles, sessionId, secondsLeft } = session;
+  return {
+    accessToken: deps.accessTokens.issue({ userId, roles, sessionId }),
+    refreshToken,
+    tokenType: "Bearer",
+    expiresIn: ACCESS_TOKEN_SECONDS,
+    session: { id: sessionId, secondsLeft },
+  };
 }

@@ -8,7 +8,7 @@ import { securityEvent, type Log } from "#src/kernel/log";
 import { Problem } from "#src/kernel/problem";
 import { insertRevocation } from "./feed.sql.ts";
 import { sessionNotFound } from "./sessions.errors.ts";
-import { markAllRevoked, markRevoked } from "./sessions.sql.ts";
+import { markAllRevoked, markLeastSeenRevoked, markOthersRevoked, markRevoked } from "./sessions.sql.ts";
 
 interface Needs {
   readonly db: Db;
@@ -21,6 +21,15 @@ export type RevocationReason =
   | "logged_out_everywhere"
   | "revoked_by_owner"
   | "refresh_reused"
+  | "session_cap"
+  | "password_changed"
+  | "password_reset"
+  | "email_changed"
+  | "factor_removed"
+  | "identity_unlinked"
+  | "role_changed"
+  | "revoked_by_admin"
+  | "impersonation_ended"
   | "account.restricted"
   | "account.changed";
 
@@ -35,6 +44,27 @@ export async function revokeAll(tx: Tx, userId: string, reason: RevocationReason
     insertRevocation(tx, { subject: userId, sessionId: null, reason }),
   ]);
   return ended;
+}
+
+/** Ends every session of an account but one, and says how many. @param keptId of the session that stays */
+export async function revokeOthers(
+  tx: Tx,
+  session: { readonly userId: string; readonly keptId: string },
+  reason: RevocationReason,
+): Promise<number> {
+  const ended = await markOthersRevoked(tx, session, reason);
+  await Promise.all(ended.map((sessionId) => insertRevocation(tx, { subject: session.userId, sessionId, reason })));
+  return ended.length;
+}
+
+/** Ends the least recently seen sessions of an account until `keep` are left. */
+export async function revokeLeastSeen(
+  tx: Tx,
+  cap: { readonly userId: string; readonly keep: number },
+  reason: RevocationReason,
+): Promise<void> {
+  const ended = await markLeastSeenRevoked(tx, cap, reason);
+  await Promise.all(ended.map((sessionId) => insertRevocation(tx, { subject: cap.userId, sessionId, reason })));
 }
 
 /** Makes every process read the account's standing anew, without ending its sessions. */
@@ -70,6 +100,14 @@ export async function logout(deps: Needs, actor: Actor): Promise<void> {
 export async function logoutAll(deps: Needs, actor: Actor): Promise<{ readonly sessionsRevoked: number }> {
   const sessionsRevoked = await inTx(deps.db, (tx) => revokeAll(tx, actor.userId, "logged_out_everywhere"), { durable: true });
   securityEvent(deps.log, { kind: "session.revoked", userId: actor.userId, sessionId: actor.sessionId, reason: "logged_out_everywhere" });
+  return { sessionsRevoked };
+}
+
+/** Ends every session of the caller but this one. */
+export async function revokeOwnOthers(deps: Needs, actor: Actor): Promise<{ readonly sessionsRevoked: number }> {
+  const session = { userId: actor.userId, keptId: actor.sessionId };
+  const sessionsRevoked = await inTx(deps.db, (tx) => revokeOthers(tx, session, "revoked_by_owner"), { durable: true });
+  securityEvent(deps.log, { kind: "session.revoked", userId: actor.userId, sessionId: actor.sessionId, reason: "others_revoked_by_owner" });
   return { sessionsRevoked };
 }
 

@@ -12,14 +12,20 @@ export const password = z
   .refine((text) => characters(text) >= 8, "at least 8 characters")
   .refine((text) => characters(text) <= 128, "at most 128 characters");
 
-/** @throws Problem `password.unsuitable` when it is common, one character over and over, or made of the account's own name or address */
-export function refuseGuessable(candidate: string, account: { readonly username: string; readonly email: string }): void {
+/** Whose own words a password must not be made of. */
+export interface PasswordOwner {
+  readonly username: string;
+  readonly email: string;
+}
+
+/** @param path of the field it came in. @throws Problem `password.unsuitable` when it is common, one character over and over, or made of the account's own name or address */
+export function refuseGuessable(candidate: string, account: PasswordOwner, path: string): void {
   const lower = candidate.toLowerCase();
   const own = [account.username, account.email, account.email.split("@")[0] ?? ""]
     .map((part) => part.toLowerCase())
     .filter((part) => part.length >= 4);
   const refuse = (message: string): never => {
-    throw new Problem(passwordUnsuitable, { detail: message, errors: [{ path: "body.password", message }] });
+    throw new Problem(passwordUnsuitable, { detail: message, errors: [{ path, message }] });
   };
   if (isCommonPassword(candidate)) refuse("this password is among the first that are tried");
   if (new Set(lower).size <= 2) refuse("this password repeats one or two characters");

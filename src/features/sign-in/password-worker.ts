@@ -1,6 +1,7 @@
 /**
  * Runs in a worker thread: bcrypt, synchronously, at low priority, so that a storm of sign-ins slows neither the event
- * loop nor what it serves. @node-rs/bcrypt where its binary loads, bcryptjs else; both write `$2b$`.
+ * loop nor what it serves. @node-rs/bcrypt where its binary loads, bcryptjs else; both write `$2b$`, and cut what they compare after
+ * 72 bytes. argon2id is only ever compared with, for accounts that came from another system, and loaded for the first of them.
  */
 
 import { setPriority } from "node:os";
@@ -13,7 +14,7 @@ interface Bcrypt {
 /** What the pool asks of a worker. */
 export type HashTask =
   | { readonly kind: "hash"; readonly password: string; readonly cost: number }
-  | { readonly kind: "verify"; readonly password: string; readonly hash: string };
+  | { readonly kind: "verify" | "verify-argon2id"; readonly password: string; readonly hash: string };
 
 /** On Linux a priority belongs to the thread that sets it; elsewhere it would slow the whole process. */
 const LOW_PRIORITY = 10;
@@ -40,6 +41,13 @@ async function load(): Promise<Bcrypt> {
 
 /** The pool calls this with each task. */
 // oxlint-disable-next-line import/no-default-export -- piscina calls the default export
-export default function work(task: HashTask): string | boolean {
-  return task.kind === "hash" ? bcrypt.hashSync(task.password, task.cost) : bcrypt.compareSync(task.password, task.hash);
+export default async function work(task: HashTask): Promise<string | boolean> {
+  switch (task.kind) {
+    case "hash":
+      return bcrypt.hashSync(task.password, task.cost);
+    case "verify":
+      return bcrypt.compareSync(task.password, task.hash);
+    case "verify-argon2id":
+      return (await import("@node-rs/argon2")).verifySync(task.hash, task.password);
+  }
 }

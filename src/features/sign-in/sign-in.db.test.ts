@@ -4,59 +4,23 @@ import { inTx } from "#src/db/tx";
 import { setStatus } from "#src/features/accounts/public";
 import { revokeAll, selectSessionState } from "#src/features/sessions/public";
 import type { Attempts } from "#src/kernel/actor";
-import { systemClock } from "#src/kernel/clock";
-import { silentLog } from "#src/kernel/log";
 import { Problem } from "#src/kernel/problem";
-import { createAttempts } from "#src/sidecar/attempts";
-import { localState } from "#src/sidecar/local/local-state.sql";
-import { sessionKit, testClient, type SessionKit } from "../../../test/kit/sessions.ts";
+import { testClient } from "../../../test/kit/sessions.ts";
+import { signInKit, waitOf, type SignInKit } from "../../../test/kit/sign-in.ts";
+import { codeOf } from "../../../test/kit/outcome.ts";
 import { ensureFirstAdmin } from "./first-admin.ts";
-import { login, type LoggedIn } from "./login.ts";
-import { createPasswordHasher, type PasswordHasher } from "./password-hash.ts";
+import type { LoggedIn } from "./begin-or-ask.ts";
+import { login } from "./login.ts";
 import { register } from "./register.ts";
 import { loginAccountBudget } from "./sign-in.actions.ts";
-import { signInThrottled } from "./sign-in.errors.ts";
-
-type Kit = SessionKit & {
-  readonly hasher: PasswordHasher;
-  readonly attempts: Attempts;
-  readonly outcomes: string[];
-  readonly onRegistration: (outcome: string) => void;
-  readonly onLogin: (outcome: string) => void;
-};
-
-async function signInKit(limits = false): Promise<Kit> {
-  const kit = await sessionKit();
-  const outcomes: string[] = [];
-  const hasher = createPasswordHasher({ cost: 4, threads: 1 });
-  return {
-    ...kit,
-    hasher,
-    outcomes,
-    attempts: createAttempts({ state: localState(kit.db), clock: systemClock, log: silentLog, enabled: limits, refusal: signInThrottled }),
-    onRegistration: (outcome) => void outcomes.push(`registration ${outcome}`),
-    onLogin: (outcome) => void outcomes.push(`login ${outcome}`),
-    [Symbol.asyncDispose]: async () => {
-      await hasher.close();
-      await kit[Symbol.asyncDispose]();
-    },
-  };
-}
 
 const john = { email: "John@Example.com", username: "JohnDoe", password: "securepass", client: testClient };
 
-function signIn(kit: Kit, emailOrUsername: string, password = "securepass"): Promise<LoggedIn> {
+function signIn(kit: SignInKit, emailOrUsername: string, password = "securepass"): Promise<LoggedIn> {
   return login(kit, { emailOrUsername, password, client: testClient });
 }
 
-async function codeOf(promise: Promise<unknown>): Promise<string> {
-  return await promise.then(
-    () => "ok",
-    (error: unknown) => (error instanceof Problem ? error.code : String(error)),
-  );
-}
-
-async function ban(kit: Kit, userId: string): Promise<void> {
+async function ban(kit: SignInKit, userId: string): Promise<void> {
   await inTx(kit.db, async (tx) => {
     await affected(
       tx,
@@ -153,15 +117,77 @@ describe("logging in", () => {
   it("has one budget an account, whoever guesses, given back by a success", async () => {
     await using kit = await signInKit(true);
     await register(kit, john);
-    for (let guess = 0; guess < 19; guess += 1) expect(await codeOf(signIn(kit, "johndoe", "wrong-password"))).toBe("credentials.invalid");
+    const wait = waitOf(kit, loginAccountBudget);
+    for (let guess = 0; guess < 19; guess += 1, wait(guess)) {
+      expect(await codeOf(signIn(kit, "johndoe", "wrong-password"))).toBe("credentials.invalid");
+    }
     expect(await codeOf(signIn(kit, "JohnDoe"))).toBe("ok");
 
-    for (let guess = 0; guess < 20; guess += 1) await codeOf(signIn(kit, "johndoe", "wrong-password"));
+    for (let guess = 0; guess < 20; guess += 1, wait(guess)) await codeOf(signIn(kit, "johndoe", "wrong-password"));
 
     const refusal = await signIn(kit, "johndoe").catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code: "sign_in.throttled" });
     expect((refusal as Problem).details.retryAfterSeconds).toBeGreaterThan(60);
     expect(kit.outcomes.at(-1)).toBe("login sign_in.throttled");
+  });
+});
+
+describe("the pace of wrong passwords", () => {
+  const hints = async (attempt: Promise<unknown>): Promise<unknown> => {
+    const refusal = await attempt.then(
+      () => "ok",
+      (error: unknown) => error,
+    );
+    if (!(refusal instanceof Problem)) return refusal;
+    return { code: refusal.code, ...refusal.details };
+  };
+
+  it("is the same for a name that nobody has, to the last word", async () => {
+    await using kit = await signInKit(true);
+    await kit.registered("ann");
+    const told = async (name: string): Promise<unknown[]> => {
+      const answers = [];
+      for (let guess = 0; guess < 5; guess += 1) answers.push(await hints(signIn(kit, name, "wrong-password")));
+      kit.waitSeconds(1);
+      for (let guess = 0; guess < 2; guess += 1) answers.push(await hints(signIn(kit, name, "wrong-password")));
+      return answers;
+    };
+    const invalid = { code: "credentials.invalid" };
+    const waits = (seconds: number): object => ({
+      code: "sign_in.throttled",
+      retryAfterSeconds: seconds,
+      headers: { "RateLimit-Limit": "20", "RateLimit-Remaining": "0", "RateLimit-Reset": String(seconds) },
+    });
+    expect(await told("ann")).toEqual([invalid, invalid, invalid, invalid, waits(1), invalid, waits(2)]);
+    expect(await told("nobody")).toEqual(await told("ann@example.com"));
+  });
+
+  it("lets the right password in at the fourth try, and begins anew after it", async () => {
+    await using kit = await signInKit(true);
+    await kit.registered("ann");
+    for (let round = 0; round < 3; round += 1) {
+      for (let guess = 0; guess < 3; guess += 1) expect(await codeOf(signIn(kit, "ann", "wrong-password"))).toBe("credentials.invalid");
+      expect(await codeOf(signIn(kit, "ann", "securepass"))).toBe("ok");
+    }
+  });
+
+  it("makes the right password wait as well, no longer than it said", async () => {
+    await using kit = await signInKit(true);
+    await kit.registered("ann");
+    for (let guess = 0; guess < 4; guess += 1) await codeOf(signIn(kit, "ann", "wrong-password"));
+    expect(await codeOf(signIn(kit, "ann", "securepass"))).toBe("sign_in.throttled");
+    kit.waitSeconds(1);
+    expect(await codeOf(signIn(kit, "ann", "securepass"))).toBe("ok");
+  });
+
+  it("is not felt on a known device, whatever others do", async () => {
+    await using kit = await signInKit(true);
+    const { deviceToken } = await kit.registered("ann");
+    for (let guess = 0; guess < 6; guess += 1) await codeOf(signIn(kit, "ann", "wrong-password"));
+    const here = (password: string): Promise<string> =>
+      codeOf(login(kit, { emailOrUsername: "ann", password, deviceToken, client: testClient }));
+    for (let guess = 0; guess < 8; guess += 1) expect(await here("wrong-password")).toBe("credentials.invalid");
+    expect(await here("securepass")).toBe("ok");
   });
 });
 
@@ -226,8 +252,39 @@ describe("the first admin", () => {
     await using kit = await signInKit();
     await register(kit, john);
 
-    expect(await codeOf(ensureFirstAdmin(kit, { username: "johndoe", email: "root@example.com", password: "a-long-admin-password" }))).toBe(
-      "username.taken",
-    );
+    const making = ensureFirstAdmin(kit, { username: "johndoe", email: "root@example.com", password: "a-long-admin-password" });
+    await expect(making).rejects.toMatchObject({ name: "FirstAdminRefused", field: "username" });
+  });
+});
+
+describe("somebody whose tries others have used up", () => {
+  const burn = async (kit: SignInKit, name: string): Promise<void> => {
+    const wait = waitOf(kit, loginAccountBudget);
+    for (let index = 0; index < loginAccountBudget.limit; index += 1, wait(index)) await codeOf(signIn(kit, name, "wrong-password"));
+  };
+  const withDevice = (kit: SignInKit, deviceToken: string, password = "securepass", name = "ann"): Promise<LoggedIn> =>
+    login(kit, { emailOrUsername: name, password, deviceToken, client: testClient });
+
+  it("still signs in from a device that has done so before, and from no other", async () => {
+    await using kit = await signInKit(true);
+    const { deviceToken } = await kit.registered("ann");
+    await burn(kit, "ann");
+    expect(await codeOf(signIn(kit, "ann"))).toBe("sign_in.throttled");
+    const again = await withDevice(kit, deviceToken);
+    expect(again.deviceToken).toBe(deviceToken);
+    expect(await codeOf(withDevice(kit, `${deviceToken}x`))).toBe("sign_in.throttled");
+  });
+
+  it("has no more tries by it than anybody, and none at other accounts", async () => {
+    await using kit = await signInKit(true);
+    const { deviceToken } = await kit.registered("ann");
+    await kit.registered("bob");
+    await burn(kit, "bob");
+    expect(await codeOf(withDevice(kit, deviceToken, "securepass", "bob"))).toBe("sign_in.throttled");
+    const outcomes = new Set<string>();
+    for (let index = 0; index < 2 * loginAccountBudget.limit + 1; index += 1) {
+      outcomes.add(await codeOf(withDevice(kit, deviceToken, "wrong-password")));
+    }
+    expect(outcomes).toEqual(new Set(["credentials.invalid", "sign_in.throttled"]));
   });
 });

@@ -3,7 +3,8 @@
 import { delay } from "#src/kernel/clock";
 import type { Clock } from "#src/kernel/clock";
 import type { Secret } from "#src/kernel/secret";
-import type { CloudEvent, Sidecar, Subscription } from "../port.ts";
+import type { CloudEvent, Published, Sidecar, Subscription } from "../port.ts";
+import { createConfirmations } from "./confirmations.ts";
 import { createDaprClient, type DaprClient } from "./dapr-client.ts";
 import { DaprError } from "./dapr-errors.ts";
 import { invokeThroughDapr } from "./dapr-invoke.ts";
@@ -20,6 +21,8 @@ export interface DaprSidecarOptions {
   readonly appToken?: Secret<string> | undefined;
   /** One pub/sub component for everything; left out: `pubsub` to publish, and one component for each subscribed topic. */
   readonly pubsub?: string | undefined;
+  /** A topic that no queue is bound to, to learn by what was sent before (`confirmations.ts`); left out or empty: a 204 is believed. */
+  readonly probeTopic?: string | undefined;
   readonly clock: Clock;
 }
 
@@ -48,6 +51,10 @@ const READY_EVERY_MS = 100;
 export function createDaprSidecar(options: DaprSidecarOptions): DaprSidecar {
   const client = createDaprClient(options);
   const component = encodeURIComponent(options.pubsub ?? "pubsub");
+  const pathOf = (topic: string): string => `/v1.0/publish/${component}/${encodeURIComponent(topic)}`;
+  const { probeTopic = "" } = options;
+  const confirmations =
+    probeTopic === "" ? undefined : createConfirmations({ clock: options.clock, probe: () => probe(client, pathOf(probeTopic)) });
   let table: { readonly document: readonly DaprSubscription[]; readonly deliveries: Deliveries } = { document: [], deliveries: new Map() };
   const subscribe = (subscriptions: readonly Subscription[]): void => {
     const appToken = options.appToken?.reveal();
@@ -55,8 +62,16 @@ export function createDaprSidecar(options: DaprSidecarOptions): DaprSidecar {
     const routes = { appToken: appToken ?? "", pubsub: options.pubsub };
     table = { document: describeSubscriptions(subscriptions, routes), deliveries: deliveriesOf(subscriptions, routes) };
   };
+  const close = async (): Promise<void> => {
+    confirmations?.close();
+    await client.close();
+  };
   return {
-    publish: (topic, event, signal) => publish(client, `/v1.0/publish/${component}/${encodeURIComponent(topic)}`, event, signal),
+    publish: async (topic, event, signal) => {
+      const send = (): Promise<void> => publish(client, pathOf(topic), event, signal);
+      return (await confirmations?.sent(send)) ?? (await send().then(() => BELIEVED));
+    },
+    confirms: confirmations !== undefined,
     subscribe,
     subscriptionDocument: () => table.document,
     deliveries: () => table.deliveries,
@@ -67,9 +82,20 @@ export function createDaprSidecar(options: DaprSidecarOptions): DaprSidecar {
       while ((await askHealth(client, options.clock, signal)).state === "down") await delay(READY_EVERY_MS, signal);
     },
     health: (signal) => askHealth(client, options.clock, signal),
-    close: client.close,
-    [Symbol.asyncDispose]: client.close,
+    close,
+    [Symbol.asyncDispose]: close,
   };
+}
+
+const BELIEVED: Published = { confirmed: Promise.resolve(true) };
+/** It is one round trip to a broker that is well. */
+const PROBE_TIMEOUT_MS = 2_000;
+
+/** As small as it gets: raw, so that daprd makes no event of it. */
+async function probe(client: DaprClient, path: string): Promise<void> {
+  const call = { method: "POST", path: `${path}?metadata.rawPayload=true`, headers: { "content-type": "text/plain" }, body: "." } as const;
+  const answer = await client.call(call, AbortSignal.timeout(PROBE_TIMEOUT_MS));
+  if (answer.status < 200 || answer.status > 299) throw new DaprError("probing the broker", answer);
 }
 
 /** daprd takes the trace from the header only, and empties what the event says of it. */

@@ -13,7 +13,8 @@ export interface LocalInvoke {
 
 /** Calls apps at the addresses of the environment; nothing is connected before the first call. */
 export function createLocalInvoke(environment: Readonly<Record<string, string | undefined>>): LocalInvoke {
-  const dispatcher = new Agent({ connect: { timeout: 2_000 } });
+  // No HTTP/2, as everywhere but in controller/kube.ts.
+  const dispatcher = new Agent({ allowH2: false, connect: { timeout: 2_000 } });
   return {
     invoke: async (appId, { method, path, body, traceparent = currentTraceparent() }, signal) => {
       checkInvocation(appId, path);

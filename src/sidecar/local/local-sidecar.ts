@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Db } from "#src/db/pool";
 import { delay } from "#src/kernel/clock";
 import type { Log } from "#src/kernel/log";
-import type { Sidecar } from "../port.ts";
+import type { Published, Sidecar } from "../port.ts";
 import { createLocalDelivery } from "./delivery.ts";
 import { createLocalInvoke } from "./local-invoke.ts";
 import { readLocalSecret } from "./local-secrets.ts";
@@ -29,6 +29,8 @@ export interface LocalSidecar extends Sidecar, AsyncDisposable {
   readonly close: () => Promise<void>;
 }
 
+/** Nothing is between. */
+const TAKEN: Published = { confirmed: Promise.resolve(true) };
 const MAX_CONCURRENT = 16;
 const SWEEP_EVERY_MS = 60_000;
 
@@ -50,7 +52,11 @@ export function createLocalSidecar(options: LocalSidecarOptions): LocalSidecar {
     await Promise.all([delivery.close(), sweeping, apps.close()]);
   };
   return {
-    publish: delivery.publish,
+    publish: async (topic, event, signal) => {
+      await delivery.publish(topic, event, signal);
+      return TAKEN;
+    },
+    confirms: false,
     subscribe: delivery.subscribe,
     state: localState(options.db),
     secret: async (name, signal) => {
