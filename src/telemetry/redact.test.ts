@@ -98,6 +98,6 @@ describe("text", () => {
     redactText("eyJ".repeat(100_000));
     redactText("://".repeat(100_000));
     redactText(`bearer ${" ".repeat(300_000)}`);
-    expect(performance.now() - startedMs).toBeLessThan(200);
+    expect(performance.now() - startedMs).toBeLessThan(2_000);
   });
 });

@@ -254,9 +254,9 @@ describeOnCluster("the service in a cluster", (start) => {
       everyMs: 1_000,
       what: "a pod to say what is wrong with its token",
     });
-    expect((await http.get("/api/users/me", ann.accessToken)).status).toBe(200);
+    expect(await http.get("/api/users/me", ann.accessToken)).toMatchObject({ status: 200 });
     expect(await cluster.shell(`helm rollback user-service 3 --namespace ${NAMESPACE} --wait --timeout 3m`)).toMatchObject({ code: 0 });
-    expect((await http.get("/api/users/me", ann.accessToken)).status).toBe(200);
+    expect(await http.get("/api/users/me", ann.accessToken)).toMatchObject({ status: 200 });
   });
 
   step("is uninstalled as README.md says, and leaves no object that cannot go", async () => {

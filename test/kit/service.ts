@@ -62,6 +62,12 @@ export class ServiceProcess implements AsyncDisposable {
     return this.program.output.split("\n").filter((line) => line.includes(`"level":"error"`));
   }
 
+  /** Whole lines of its log that contain `text`. They come by a pipe, later than the answer to what caused them: wait for them. */
+  logged(text: string): readonly Readonly<Record<string, unknown>>[] {
+    const lines = this.program.output.split("\n").slice(0, -1);
+    return lines.filter((line) => line.includes(text)).map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.program[Symbol.asyncDispose]();
   }

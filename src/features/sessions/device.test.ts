@@ -86,6 +86,6 @@ describe("the device of a user agent", () => {
       for (let turn = 0; turn < 20; turn += 1) deviceOf(unit.repeat(300));
     }
     // 200 of them: about 10 ms on a machine that does nothing else.
-    expect(performance.now() - startedMs).toBeLessThan(1_000);
+    expect(performance.now() - startedMs).toBeLessThan(3_000);
   });
 });
