@@ -17,5 +17,5 @@ export default {
   globalTeardown: "<rootDir>/test/kit/global-teardown.ts",
   testEnvironment: "<rootDir>/test/kit/environment.ts",
   maxWorkers: 2,
-  testTimeout: 30_000,
+  testTimeout: 90_000,
 };

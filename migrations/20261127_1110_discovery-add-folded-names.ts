@@ -10,15 +10,16 @@ export async function up(knex: Knex): Promise<void> {
     -- A name without case and accents. By Unicode's own decomposition, which never changes for a character that is there, and not
     -- by the extension unaccent: its rules are a file of the server, differ between versions, and an index over them would be
     -- wrong after an update. What has no decomposition is spelled out. Nothing but marks stays as it is, so that nothing folds
-    -- to nothing. Cut so that it fits an index: decomposed a name may be twice as long. ASCII
-    -- the short way. Inlined by the planner. Calls nothing outside pg_catalog: indexes are built with no other schema in sight.
+    -- to nothing. Cut so that it fits an index: decomposed a name may be twice as long. Capitals
+    -- of what is spelled out are made small first, and the sigmas one: no collation is relied upon. ASCII the short way. Inlined
+    -- by the planner. Calls nothing outside pg_catalog: indexes are built with no other schema in sight.
     create function name_fold(name text) returns text
     language sql immutable as $$
       select case when octet_length(name) = length(name) then lower(left(name, 300)) else coalesce(
         nullif(
           lower(replace(replace(replace(translate(
             left(regexp_replace(normalize(name, NFD), '[\\u0300-\\u036f]', '', 'g'), 300),
-            'øØłŁđĐðÐħĦıŧŦ', 'oOlLdDdDhHitT'
+            'øØłŁđĐðÐħĦıŧŦÆŒẞΣς', 'oOlLdDdDhHitTæœßσσ'
           ), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe')),
           ''
         ),

@@ -835,6 +835,24 @@ AS $function$
       ) part
     $function$
 
+CREATE OR REPLACE FUNCTION public.follow_totals_seen_by(viewer uuid, person uuid)
+ RETURNS TABLE(followers bigint, following bigint)
+ LANGUAGE sql
+ STABLE
+AS $function$
+      select case when hidden.blockers <= 500 or person = viewer then t.followers - hidden.followers end,
+        case when hidden.blockers <= 500 or person = viewer then t.following - hidden.following end
+      from follow_totals(person) t
+      cross join lateral (
+        select count(*) as blockers,
+          count(*) filter (where
+            (select f.state = 'accepted' from follows f where f.follower_id = b.blocker_id and f.followee_id = person)) as followers,
+          count(*) filter (where
+            (select f.state = 'accepted' from follows f where f.follower_id = person and f.followee_id = b.blocker_id)) as following
+        from (select blocker_id from blocks where blocked_id = viewer limit 501) b
+      ) hidden
+    $function$
+
 CREATE OR REPLACE FUNCTION public.name_fold(name text)
  RETURNS text
  LANGUAGE sql
@@ -844,7 +862,7 @@ AS $function$
         nullif(
           lower(replace(replace(replace(translate(
             left(regexp_replace(normalize(name, NFD), '[\u0300-\u036f]', '', 'g'), 300),
-            'øØłŁđĐðÐħĦıŧŦ', 'oOlLdDdDhHitT'
+            'øØłŁđĐðÐħĦıŧŦÆŒẞΣς', 'oOlLdDdDhHitTæœßσσ'
           ), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe')),
           ''
         ),

@@ -4,7 +4,7 @@ import pg from "pg";
 import { closeDb, openDb, type Db } from "#src/db/pool";
 import { silentLog } from "#src/kernel/log";
 
-/** A statement whose values are names that stand for what is put there; a list of one name is that name, a number is itself. */
+/** A statement whose values are names that stand for what is put there; a list of one name is that name. */
 export interface Statement {
   readonly text: string;
   readonly values: readonly (string | null)[];
@@ -36,7 +36,7 @@ export async function statementOf(work: (db: Db) => Promise<unknown>): Promise<S
 export function filled(statement: Statement, names: Readonly<Record<string, string>>): (string | null)[] {
   return statement.values.map((name) => {
     if (name === null) return null;
-    const value = /^\d+$/.test(name) ? name : names[name];
+    const value = names[name];
     if (value === undefined) throw new Error(`nothing stands for ${name}`);
     return value;
   });

@@ -28,7 +28,7 @@ function unfollow(
   return { subject, data: { followerId: subject, followeeId: subject, edgeVersion } };
 }
 
-async function allDone(db: Db, withinMs = 10_000): Promise<void> {
+async function allDone(db: Db, withinMs = 30_000): Promise<void> {
   await until(async () => (await row(db, sql`select 1 from outbox where done_at is null limit 1`)) === undefined, {
     withinMs,
     what: "every event to be done",

@@ -439,7 +439,7 @@ describe("subscribing", () => {
 });
 
 describe("the end", () => {
-  const ends = async (act: (node: Node) => unknown, withinMs = 10_000): Promise<string> => {
+  const ends = async (act: (node: Node) => unknown, withinMs = 30_000): Promise<string> => {
     const node = await startNode();
     const ann = await subscriber(node, "ann").enters();
     await ann.subscribe<Told>(NEWS, { rooms: ["x"] }).tells();

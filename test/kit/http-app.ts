@@ -121,9 +121,9 @@ export async function rawConnection(port: number, first = ""): Promise<RawConnec
 export async function sayRaw(port: number, text: string): Promise<string> {
   using connection = await rawConnection(port, text);
   const isClosed = (): boolean => connection.socket.closed;
-  await until(() => connection.received().includes("\r\n\r\n") || isClosed(), { withinMs: 10_000, what: "an answer" });
+  await until(() => connection.received().includes("\r\n\r\n") || isClosed(), { withinMs: 30_000, what: "an answer" });
   const isWhole = (): boolean => /"code":"[^"]+"/.test(connection.received()) || /^HTTP\/1.1 [23]0/.test(connection.received());
-  await until(() => isWhole() || isClosed(), { withinMs: 10_000, what: "the whole answer" });
+  await until(() => isWhole() || isClosed(), { withinMs: 30_000, what: "the whole answer" });
   return connection.received();
 }
 

@@ -94,12 +94,12 @@ export class RunningProgram implements AsyncDisposable {
   }
 
   /** Waits for output that matches; rejects at once when the program ends without. */
-  async line(pattern: RegExp, withinMs = 20_000): Promise<RegExpMatchArray> {
+  async line(pattern: RegExp, withinMs = 60_000): Promise<RegExpMatchArray> {
     return this.#whileAlive(() => this.#output.match(pattern), { withinMs, what: `output ${String(pattern)}` });
   }
 
   /** Waits until a GET of `url` answers 2xx; rejects at once when the program ends before. */
-  async ready(url: string, withinMs = 20_000): Promise<void> {
+  async ready(url: string, withinMs = 60_000): Promise<void> {
     const probe = async (): Promise<boolean> => {
       const response = await fetch(url, { signal: AbortSignal.timeout(2_000), headers: { connection: "close" } });
       await response.arrayBuffer();

@@ -61,13 +61,13 @@ export class SocketClient implements Disposable {
   }
 
   /** The first event of that name, when it has come. */
-  async tells<Payload = unknown>(name: string, withinMs = 10_000): Promise<Payload> {
+  async tells<Payload = unknown>(name: string, withinMs = 30_000): Promise<Payload> {
     const told = await until(() => this.told.find((one) => one.name === name), { withinMs, what: `${name} on a socket` });
     return told.payload as Payload;
   }
 
   /** When it has closed: the reason. */
-  async closes(withinMs = 10_000): Promise<{ readonly reason: string; readonly atMs: number }> {
+  async closes(withinMs = 30_000): Promise<{ readonly reason: string; readonly atMs: number }> {
     return await until(() => this.closed, { withinMs, what: "a socket to be closed" });
   }
 

@@ -23,7 +23,7 @@ export class Subscription<Data = Record<string, unknown>> {
   stop: () => void = () => {};
 
   /** The first that fits, when it has been told. */
-  tells(wanted: (data: Data) => boolean = () => true, withinMs = 10_000): Promise<Data> {
+  tells(wanted: (data: Data) => boolean = () => true, withinMs = 30_000): Promise<Data> {
     return until(() => this.told.find(wanted), { withinMs, what: "an event of a subscription" }) as Promise<Data>;
   }
 
@@ -100,7 +100,7 @@ export class Subscriber implements Disposable {
   }
 
   /** When the server or the client has closed it. */
-  closes(withinMs = 10_000): Promise<Closed> {
+  closes(withinMs = 30_000): Promise<Closed> {
     return until(() => this.closed, { withinMs, what: "a subscriber to be closed" });
   }
 
@@ -137,7 +137,7 @@ export class RawSubscriber implements Disposable {
   }
 
   /** When it has closed: code and reason. */
-  async closes(withinMs = 10_000): Promise<string> {
+  async closes(withinMs = 30_000): Promise<string> {
     const { code, reason } = await until(() => this.closed, { withinMs, what: "a websocket to be closed" });
     return `${code} ${reason}`;
   }

@@ -12,13 +12,13 @@ export interface UntilOptions {
 
 /**
  * Asks `probe` until it answers with something truthy, and returns that. A probe that throws has not answered yet.
- * @throws after `withinMs` (default 10 s), naming what was waited for and the last answer or error
+ * @throws after `withinMs` (default 30 s), naming what was waited for and the last answer or error
  */
 export async function until<T>(
   probe: () => T | Promise<T>,
   options: UntilOptions = {},
 ): Promise<Exclude<T, undefined | null | false | "" | 0>> {
-  const { withinMs = 10_000, everyMs = 10, what = "a condition" } = options;
+  const { withinMs = 30_000, everyMs = 10, what = "a condition" } = options;
   const startMs = performance.now();
   let last: unknown;
   for (;;) {

@@ -62,5 +62,5 @@ describe("a document by its hash", () => {
     const stale = "{ me { nickname } }";
     const env = { GRAPHQL_DOCUMENTS: await documents("stale.json", { [sha256(stale)]: stale }) };
     await expect(startApiProcess({ database, env })).rejects.toThrow(/would be refused: Cannot query field/);
-  }, 30_000);
+  }, 90_000);
 });

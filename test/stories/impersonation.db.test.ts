@@ -209,7 +209,7 @@ describe("what may be done in somebody's place", () => {
     ]);
     expect(new Set(entries.map(({ actor_id: actorId }) => actorId))).toEqual(new Set([admin.id]));
     expect(await me(api, ann.accessToken)).toBe("ok");
-  }, 30_000);
+  }, 90_000);
 
   it("is done as the user, and leaves what they have read, when they were seen and whether they are online as it was", async () => {
     const { bea, cal } = await registerPeople(api.http, ["bea", "cal"]);
@@ -241,7 +241,7 @@ describe("what may be done in somebody's place", () => {
     }
     const unread = await onDatabase(database.adminUrl, "select 1 from notices where user_id = $1 and read_at is not null", [bea.id]);
     expect(unread).toEqual([]);
-  }, 40_000);
+  }, 90_000);
 });
 
 describe("beginning it", () => {
@@ -344,7 +344,7 @@ describe("beginning it", () => {
     const refused = answers.find(({ status }) => status === 429);
     expect(Number(refused?.headers["retry-after"])).toBeGreaterThan(3_500);
     await impersonated(fay.id);
-  }, 30_000);
+  }, 90_000);
 });
 
 describe("its end", () => {

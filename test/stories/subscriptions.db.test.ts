@@ -301,7 +301,7 @@ describe("subscriptions", () => {
     expect((await stopped).code).toBe(0);
     using again = await other.subscriber(accessToken);
     await again.subscribe<Status>(STATUS, { of: [pair.moderator.id] }).tells();
-  }, 40_000);
+  }, 90_000);
 });
 
 describeWith("redis-server", "subscriptions with Redis", (path) => {

@@ -123,7 +123,7 @@ describe.each(["body", "cookie"] as const)("a refresh token that was stolen, in 
     expect(mails).toHaveLength(1);
     expect(mails[0]?.text_body).toContain("Firefox on Windows");
     expect(worker.errors()).toEqual([]);
-  }, 30_000);
+  }, 90_000);
 
   it("is no theft while its successor is unused, however late: the answer may have been lost", async () => {
     const { id, email, held } = await signedIn(`bob_${name}`);

@@ -59,6 +59,8 @@ describe("search", () => {
       pp4: { displayName: "Straße" },
       pp5: { displayName: "\u0301\u0302" },
       // As long as names may be, and twice as long decomposed: more than an index takes.
+      pp7: { displayName: "ÆSIR Œuvre ΑΣ" },
+      pp8: { displayName: "GROẞ" },
       pp6: { displayName: `x${"\u09cb".repeat(599)}` },
     });
     const find = async (prefix: string): Promise<string[]> => namesOf(await search(kit, { viewer: actorOf(me), prefix, ...first }));
@@ -67,6 +69,10 @@ describe("search", () => {
     expect(await find("JÓSÉ")).toEqual(["pp3", "pp2", "pp1"]);
     expect(await find("lukasz")).toEqual(["pp2"]);
     expect(await find("strasse")).toEqual(["pp4"]);
+    // Nor case, also of letters that are spelled out or have two forms.
+    for (const prefix of ["æsir", "Æsir", "aesir œ", "AESIR Œ", "aesir oeuvre ας", "Æsir Œuvre Ας", "aesir oeuvre ασ"])
+      expect([prefix, await find(prefix)]).toEqual([prefix, ["pp7"]]);
+    for (const prefix of ["gross", "groß", "GROẞ"]) expect([prefix, await find(prefix)]).toEqual([prefix, ["pp8"]]);
     // Marks alone are no beginning of everybody.
     expect(await find("\u0301")).toEqual(["pp5"]);
   });

@@ -3,7 +3,6 @@
 import type { Db } from "#src/db/pool";
 import { row, rows, sql } from "#src/db/sql";
 import type { Tx } from "#src/db/tx";
-import { MOST_BLOCKERS } from "#src/policy/blockers";
 
 /** How many follow someone, and how many they follow. */
 export interface Counts {
@@ -22,32 +21,16 @@ export async function countsOf(on: Db | Tx, ids: readonly string[]): Promise<Rea
   return new Map(found.map((one) => [one.id, { followersCount: one.followers, followingCount: one.following }]));
 }
 
-/** Counters as a viewer may be told them: null beyond `MOST_BLOCKERS`. */
+/** Counters as a viewer may be told them: null where more people block the viewer than follow_totals_seen_by looks at. */
 export type ShownCounts = { readonly [Count in keyof Counts]: number | null };
 
-/**
- * The same as a viewer sees them: without those who block the viewer, whom no list shows them either. Else a counter less the list
- * would tell who does. One probe of blocks_blocked, and two of a key of follows for each of them and each person.
- */
+/** The same as a viewer sees them: without those who block the viewer. */
 export async function countsSeenBy(on: Db | Tx, viewerId: string, ids: readonly string[]): Promise<ReadonlyMap<string, ShownCounts>> {
   const found = await rows<{ id: string; followers: number | null; following: number | null }>(
     on,
-    sql`with blockers as materialized (
-          select blocker_id from blocks where blocked_id = ${viewerId}::uuid limit ${MOST_BLOCKERS + 1}
-        )
-        select person.id,
-          case when hidden.blockers <= ${MOST_BLOCKERS} or person.id = ${viewerId}::uuid then t.followers - hidden.followers end as followers,
-          case when hidden.blockers <= ${MOST_BLOCKERS} or person.id = ${viewerId}::uuid then t.following - hidden.following end as following
+    sql`select person.id, t.followers, t.following
         from unnest(${ids}::uuid[]) as person (id)
-        cross join lateral follow_totals(person.id) t
-        cross join lateral (
-          select count(*) as blockers,
-            count(*) filter (where
-              (select f.state = 'accepted' from follows f where f.follower_id = b.blocker_id and f.followee_id = person.id)) as followers,
-            count(*) filter (where
-              (select f.state = 'accepted' from follows f where f.follower_id = person.id and f.followee_id = b.blocker_id)) as following
-          from blockers b
-        ) hidden`,
+        cross join lateral follow_totals_seen_by(${viewerId}::uuid, person.id) t`,
   );
   return new Map(found.map((one) => [one.id, { followersCount: one.followers, followingCount: one.following }]));
 }

@@ -6,7 +6,6 @@ import type { Db } from "#src/db/pool";
 import { row, rows, sql } from "#src/db/sql";
 import type { Tx } from "#src/db/tx";
 import type { Capability } from "#src/kernel/actor";
-import { MOST_BLOCKERS } from "#src/policy/blockers";
 import { PRESETS, type Privacy } from "#src/policy/privacy";
 
 /** Counters as of the statement's snapshot. */
@@ -125,22 +124,11 @@ export async function selectPerson(on: Db | Tx, viewerId: string | null, key: Pe
           mine.is_there or exists (select from blocks b where b.blocker_id = u.id and b.blocked_id = ${viewerId}::uuid) as blocked,
           coalesce(edge.state = 'accepted', false) as follows, coalesce(edge.state = 'requested', false) as requested,
           coalesce((select f.state = 'accepted' from follows f where f.follower_id = u.id and f.followee_id = ${viewerId}::uuid), false) as follows_you,
-          case when hidden.blockers <= ${MOST_BLOCKERS} or u.id = ${viewerId}::uuid then t.followers - hidden.followers end as followers,
-          case when hidden.blockers <= ${MOST_BLOCKERS} or u.id = ${viewerId}::uuid then t.following - hidden.following end as following,
-          p.posts_count, p.reactions_count, p.source_time as social_as_of
+          t.followers, t.following, p.posts_count, p.reactions_count, p.source_time as social_as_of
         from users u
         join user_standings s on s.user_id = u.id
-        cross join lateral follow_totals(u.id) t
+        cross join lateral follow_totals_seen_by(${viewerId}::uuid, u.id) t
         cross join lateral (select exists (select from blocks b where b.blocker_id = ${viewerId}::uuid and b.blocked_id = u.id) as is_there) mine
-        -- Without those who block the viewer, as countsSeenBy has it.
-        cross join lateral (
-          select count(*) as blockers,
-            count(*) filter (where
-              (select f.state = 'accepted' from follows f where f.follower_id = b.blocker_id and f.followee_id = u.id)) as followers,
-            count(*) filter (where
-              (select f.state = 'accepted' from follows f where f.follower_id = u.id and f.followee_id = b.blocker_id)) as following
-          from (select blocker_id from blocks where blocked_id = ${viewerId}::uuid limit ${MOST_BLOCKERS + 1}) b
-        ) hidden
         left join follows edge on edge.follower_id = ${viewerId}::uuid and edge.followee_id = u.id
         left join privacy_settings ps on ps.user_id = u.id
         left join social_profiles p on p.user_id = u.id

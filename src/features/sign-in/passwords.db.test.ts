@@ -45,7 +45,7 @@ describe("a forgotten password", () => {
 
   it("keeps sessions where that is wished", async () => {
     await using kit = await signInKit();
-    const before = await kit.registered("ann");
+    const before = await kit.proved("ann");
     expect(await reset(kit, await askFor(kit), "a new password", true)).toEqual({ sessionsRevoked: 0 });
     expect(await isOver(kit, before)).toBe(false);
   });

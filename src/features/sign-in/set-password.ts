@@ -4,7 +4,7 @@ import type { Db } from "#src/db/pool";
 import { inTx, type Tx } from "#src/db/tx";
 import { lockSubject } from "#src/events/append";
 import { hasEnded, lockFacts, userFacts, writeVerified, type UserFacts } from "#src/features/accounts/public";
-import { dropUnprovedFactors } from "#src/features/factors/public";
+import { dropUnprovedFactors, lacksProvedAddress } from "#src/features/factors/public";
 import { dropUnprovedIdentities } from "#src/features/identities/public";
 import { addNotice } from "#src/features/notices/public";
 import { linkInvalid, readLink, use, type OneTimeTokens } from "#src/features/one-time-tokens/public";
@@ -87,7 +87,8 @@ export async function changePassword(
 }
 
 /**
- * Sets a new password by a mailed link, or by the token of a login that refused because the password must be changed, once. Every session ends unless the caller wants to keep them.
+ * Sets a new password by a mailed link, or by the token of a login that refused because the password must be changed, once. Every session ends
+ * unless the caller wants to keep them and the address had been proved before.
  * @throws Problem `link.invalid`, `password.unsuitable`, `sign_in.busy`
  */
 export async function resetPassword(
@@ -125,14 +126,16 @@ async function applyReset(tx: Tx, { tokenId, account, passwordHash, keepSessions
   // The link was mailed to an address that is the account's no more.
   if (now === undefined || hasEnded(now) || token.email.toLowerCase() !== now.email.toLowerCase()) throw new Problem(linkInvalid);
   await putPassword(tx, { userId, passwordHash });
-  // Only what was mailed proves the address.
-  if (token.purpose !== "password_change") {
+  // Only what was mailed proves the address. Where nobody had proved it before, sessions may be of who made the account with it.
+  const isProof = token.purpose !== "password_change";
+  const areKept = keepSessions && !(isProof && (await lacksProvedAddress(tx, userId)));
+  if (isProof) {
     await dropUnprovedIdentities(tx, userId);
     await dropUnprovedFactors(tx, userId);
     await writeVerified(tx, userId);
   }
-  const sessionsRevoked = keepSessions ? 0 : await revokeAll(tx, userId, "password_reset");
-  if (keepSessions) await announceChange(tx, userId);
+  const sessionsRevoked = areKept ? 0 : await revokeAll(tx, userId, "password_reset");
+  if (areKept) await announceChange(tx, userId);
   await afterwards(tx, userId, { how: "reset", sessionsRevoked });
   return sessionsRevoked;
 }

@@ -113,7 +113,7 @@ export const signInRoutes = [
     tag: "auth",
     summary: "Set a new password by a mailed link",
     description:
-      "`token` is the last part of the link's path, or `passwordChange.token` of a login refused with `password.must_change`. Every session ends unless `keepSessions` is true.",
+      "`token` is the last part of the link's path, or `passwordChange.token` of a login refused with `password.must_change`. Every session ends unless `keepSessions` is true; all do where the link is the first proof of the address.",
     body: resetBody,
     answers: { 200: { description: "The password is set", body: revokedSchema } },
     problems: [linkInvalid, passwordUnsuitable, hashingBusy],

@@ -41,10 +41,10 @@ async function byPasskey(kit: SignInKit, device: Authenticator): Promise<string>
   return await codeOf(loginByPasskey(kit, { response: device.get(await offerPasskeyLogin(kit)), client }));
 }
 
-async function reset(kit: SignInKit): Promise<void> {
+async function reset(kit: SignInKit, keepSessions = false): Promise<void> {
   await forgotPassword(kit, { email: "ann@example.com", client });
   const token = (await kit.mailTo("ann@example.com")).findLast(({ subject }) => subject === "Set a new password")?.token ?? "";
-  await resetPassword(kit, { token, password: "the owner's own", keepSessions: false, client });
+  await resetPassword(kit, { token, password: "the owner's own", keepSessions, client });
 }
 
 describe("an account that somebody else made with an address", () => {
@@ -55,6 +55,16 @@ describe("an account that somebody else made with an address", () => {
     await reset(kit);
     expect(await byPasskey(kit, device)).toBe("passkey.invalid");
     expect(await readFactors(kit, actor)).toEqual({ totp: null, passkeys: 0, recoveryCodesLeft: 0 });
+  });
+
+  it("keeps no session of before over a reset that asks to keep them; where the address was proved it does", async () => {
+    await using kit = await signInKit();
+    const { actor } = await squatted(kit);
+    await reset(kit, true);
+    expect((await selectSessionState(kit.db, actor.sessionId))?.endedBecause).toBe("password_reset");
+    const own = await login(kit, { emailOrUsername: "ann", password: "the owner's own", client });
+    await reset(kit, true);
+    expect((await selectSessionState(kit.db, own.session.id))?.endedBecause).toBeNull();
   });
 
   it("opens to a mailed code without the other's factor", async () => {

@@ -201,7 +201,10 @@ const headOf = (answer: string): string => answer.split("\r\n\r\n")[0] ?? "";
 /** Every line that the processes have logged is a whole one, but what is still on its way. */
 function logIsWhole(target: Target): void {
   for (const { program } of [target.api, target.guarded]) {
-    const broken = program.output.split("\n").slice(0, -1).filter((line) => line.includes("X-Injected") && !/^\{.*\}$/.test(line));
+    const broken = program.output
+      .split("\n")
+      .slice(0, -1)
+      .filter((line) => line.includes("X-Injected") && !/^\{.*\}$/.test(line));
     expect(broken).toEqual([]);
   }
 }
