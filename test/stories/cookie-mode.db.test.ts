@@ -245,7 +245,7 @@ describe("a page that would use somebody's cookie", () => {
 
   it("leaves a line in the security stream, and the session as it was: no refused request has used the token", async () => {
     const refused = (): readonly Readonly<Record<string, unknown>>[] => api.logged('"kind":"csrf.refused"');
-    const reasons = (): string => [...new Set(refused().map(({ reason }) => reason))].toSorted().join();
+    const reasons = (): string => [...new Set(refused().map(({ reason }) => String(reason)))].toSorted().join();
     await until(() => reasons() === "no_token,origin,token", { what: "a line for each reason" });
     expect(JSON.stringify(refused())).not.toContain(held.csrfToken);
     let next = held;

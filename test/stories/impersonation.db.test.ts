@@ -385,7 +385,9 @@ describe("its end", () => {
   it("is in the security stream with its beginning, its uses and its refusals, each with both ids", async () => {
     const events = (): readonly Readonly<Record<string, unknown>>[] => api.logged('"kind":"impersonation.');
     const kinds = ["impersonation.begun", "impersonation.ended", "impersonation.refused", "impersonation.used"];
-    await until(() => [...new Set(events().map(({ kind }) => kind))].toSorted().join() === kinds.join(), { what: "a line of each kind" });
+    await until(() => [...new Set(events().map(({ kind }) => String(kind)))].toSorted().join() === kinds.join(), {
+      what: "a line of each kind",
+    });
     for (const { actorId, userId } of events())
       expect([typeof actorId, typeof userId, actorId === userId]).toEqual(["string", "string", false]);
   });
