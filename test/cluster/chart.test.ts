@@ -33,6 +33,7 @@ const PROCESSES = { api: "user-service", worker: "user-service-worker", controll
 /** Variables whose values nobody may read from a manifest. */
 const SECRET = /URL$|TOKEN$|PASSWORD|HEADERS$|BOOTSTRAP/;
 const OPEN_URLS = ["PUBLIC_URL"];
+const OF_NODE = "NODE_EXTRA_CA_CERTS";
 
 describeWith("helm", "the chart", (helm) => {
   const renderings = new Map<string, Rendered>();
@@ -78,6 +79,23 @@ describeWith("helm", "the chart", (helm) => {
     expect(others.length).toBeGreaterThan(1);
     expect(JSON.stringify(others)).not.toContain("our-documents");
     expect(JSON.stringify((await render(helm, {})).all("Deployment"))).not.toContain("GRAPHQL_DOCUMENTS");
+  });
+
+  it("has processes and sidecars trust authorities of one's own where they are named", async () => {
+    const made = await render(helm, { caCertificates: "our-authorities" });
+    const volume = {
+      name: "ca-certificates",
+      projected: { sources: [{ configMap: { name: "our-authorities", items: [{ key: "ca.crt", path: "ca.crt" }] } }] },
+    };
+    for (const { owner, spec, containers, annotations } of made.pods().filter((pod) => pod.owner !== "Pod/user-service-test")) {
+      expect([owner, spec.volumes]).toEqual([owner, expect.arrayContaining([volume])]);
+      expect(containers[0].env).toContainEqual({ name: "NODE_EXTRA_CA_CERTS", value: "/etc/user-service/ca/ca.crt" });
+      expect(containers[0].volumeMounts).toContainEqual({ name: "ca-certificates", mountPath: "/etc/user-service/ca", readOnly: true });
+      if (annotations["dapr.io/enabled"] === "false") continue;
+      expect(annotations["dapr.io/env"]).toBe("SSL_CERT_DIR=/etc/user-service/ca");
+      expect(annotations["dapr.io/volume-mounts"]?.split(",")).toContain("ca-certificates:/etc/user-service/ca");
+    }
+    expect(JSON.stringify((await render(helm, {})).objects)).not.toMatch(/SSL_CERT|EXTRA_CA|ca-certificates/);
   });
 
   describe.each(Object.keys(MATRIX))("with the values %s", (name) => {
@@ -147,7 +165,7 @@ describeWith("helm", "the chart", (helm) => {
         const env = one.containers[0].env as Manifest[];
         const names = env.map((entry) => entry.name as string);
         expect(names.filter((given, index) => names.indexOf(given) !== index)).toEqual([]);
-        expect(names.filter((given) => !(given in variables.shape))).toEqual([]);
+        expect(names.filter((given) => !(given in variables.shape) && given !== OF_NODE)).toEqual([]);
         const plain = env.filter(({ value }) => value !== undefined).map((entry) => entry.name as string);
         expect(plain.filter((given) => SECRET.test(given) && !OPEN_URLS.includes(given))).toEqual([]);
         readConfig({ NODE_ENV: "production", ...filledIn(env) }, one.labels["app.kubernetes.io/component"] as Setting);
@@ -160,7 +178,8 @@ describeWith("helm", "the chart", (helm) => {
         const mounts = (containers[0].volumeMounts ?? [])
           .map((mount: Manifest) => mount.mountPath as string)
           .filter((path: string) => path.startsWith("/var/run/secrets"));
-        const forDaprd = (annotations["dapr.io/volume-mounts"] ?? "").split(":")[1];
+        const mountsOfDaprd = (annotations["dapr.io/volume-mounts"] ?? "").split(",").map((mount) => mount.split(":")[1]);
+        const forDaprd = mountsOfDaprd.find((path) => path?.startsWith("/var/run/secrets"));
         expect([owner, mounts, forDaprd, spec.serviceAccountName]).toEqual(
           annotations["dapr.io/enabled"] === "false"
             ? [owner, [], undefined, undefined]
@@ -462,6 +481,7 @@ describeWith("helm", "the chart", (helm) => {
     const limits = { requests: { cpu: "1", memory: "1Gi" }, limits: { cpu: "1", memory: "1Gi" } };
     const { stderr } = await template(helm, {
       ...values,
+      caCertificates: "our-authorities",
       "dapr.resources": limits,
       "metrics.serviceMonitor.labels": { "app.kubernetes.io/name": "x" },
     });
@@ -508,6 +528,7 @@ describeWith("helm", "the chart", (helm) => {
         "metrics.serviceMonitor.enabled": true,
         "image.pullSecrets": [{ name: names[16] }],
         priorityClassName: names[17],
+        caCertificates: names[19],
         "controller.clusterName": names[18],
       };
       const { code, stdout, stderr } = await templateOf(helm, { release, namespace }, values);
@@ -515,7 +536,7 @@ describeWith("helm", "the chart", (helm) => {
       return parseAllDocuments(stdout, { version }).map((document) => kindsIn(document.toJS()));
     };
     const odd = ["1234", "5678", "123", "null", "true", "1e3", "0x1f", "false", "0o17", "1.5", "12", "no", "yes", "on", "off", "00"];
-    const all = [...odd, "n", "1-1-1", "0"];
+    const all = [...odd, "n", "1-1-1", "0", "00-1"];
     const usual = all.map((_, index) => `name-${index}`);
     for (const version of ["1.1", "1.2"] as const) expect(await kinds(all, version)).toEqual(await kinds(usual, version));
   });

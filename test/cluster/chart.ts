@@ -158,6 +158,7 @@ export const MATRIX: Readonly<Record<string, Values>> = {
     audiences: ["user-service", "social"],
     extraEnv: { BCRYPT_COST: "13", REFRESH_REUSE_GRACE_SECONDS: "10" },
     graphql: { introspection: true, documents: "graphql-documents" },
+    caCertificates: "our-authorities",
     "secrets.firstAdmin": "first-admin",
     tokens: { daprApi: { existingSecret: "dapr-token" }, appApi: { existingSecret: "app-token" } },
     dapr: { redisTls: true, trustDomain: "people", logLevel: "debug", resources: quantity },

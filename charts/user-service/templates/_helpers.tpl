@@ -69,9 +69,28 @@ seccompProfile: { type: RuntimeDefault }
 {{- /* Of every process. */}}
 {{- define "user-service.commonEnv" -}}
 - { name: LOG_LEVEL, value: {{ .Values.logLevel | quote }} }
+{{- if .Values.caCertificates }}
+- { name: NODE_EXTRA_CA_CERTS, value: {{ include "user-service.caFolder" . }}/ca.crt }
+{{- end }}
 {{- range $name, $value := .Values.extraEnv }}
 - { name: {{ $name | quote }}, value: {{ $value | quote }} }
 {{- end }}
+{{- end }}
+
+{{- /* Authorities of one's own, for processes and sidecars. */}}
+{{- define "user-service.caFolder" -}}
+/etc/user-service/ca
+{{- end }}
+
+{{- define "user-service.caMount" -}}
+- { name: ca-certificates, mountPath: {{ include "user-service.caFolder" . }}, readOnly: true }
+{{- end }}
+
+{{- define "user-service.caVolume" -}}
+- name: ca-certificates
+  projected:
+    sources:
+      - configMap: { name: {{ .Values.caCertificates | quote }}, items: [{ key: ca.crt, path: ca.crt }] }
 {{- end }}
 
 {{- /* Of processes with a sidecar. */}}

@@ -83,13 +83,16 @@ spec:
         {{- toYaml .values.resources | nindent 8 }}
       securityContext:
         {{- include "user-service.containerSecurity" $root | nindent 8 }}
-      {{- if or (eq .tokenFor "app") .documents }}
+      {{- if or (eq .tokenFor "app") .documents $root.Values.caCertificates }}
       volumeMounts:
         {{- if eq .tokenFor "app" }}
         - { name: kubernetes-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true }
         {{- end }}
         {{- if .documents }}
         - { name: graphql-documents, mountPath: /etc/user-service/graphql, readOnly: true }
+        {{- end }}
+        {{- if $root.Values.caCertificates }}
+        {{- include "user-service.caMount" $root | nindent 8 }}
         {{- end }}
       {{- end }}
   volumes:
@@ -105,6 +108,9 @@ spec:
       projected:
         sources:
           - configMap: { name: {{ . | quote }}, items: [{ key: documents.json, path: documents.json }] }
+    {{- end }}
+    {{- if $root.Values.caCertificates }}
+    {{- include "user-service.caVolume" $root | nindent 4 }}
     {{- end }}
 {{- end }}
 
@@ -155,8 +161,17 @@ dapr.io/disable-builtin-k8s-secret-store: "true"
 dapr.io/placement-host-address: ""
 dapr.io/scheduler-host-address: ""
 dapr.io/sidecar-seccomp-profile-type: RuntimeDefault
+{{- $mounts := list }}
 {{- if eq .tokenFor "daprd" }}
-dapr.io/volume-mounts: kubernetes-token:/var/run/secrets/kubernetes.io/serviceaccount
+{{- $mounts = append $mounts "kubernetes-token:/var/run/secrets/kubernetes.io/serviceaccount" }}
+{{- end }}
+{{- if $root.Values.caCertificates }}
+{{- $mounts = append $mounts (printf "ca-certificates:%s" (include "user-service.caFolder" $root)) }}
+{{- /* Go reads this folder beside the file of public authorities that daprd's image has. */}}
+dapr.io/env: SSL_CERT_DIR={{ include "user-service.caFolder" $root }}
+{{- end }}
+{{- with $mounts }}
+dapr.io/volume-mounts: {{ join "," . }}
 {{- end }}
 {{- with $dapr.resources.requests }}
 dapr.io/sidecar-cpu-request: {{ .cpu | quote }}
