@@ -92,7 +92,7 @@ describeWith("helm", "the chart", (helm) => {
       expect(containers[0].env).toContainEqual({ name: "NODE_EXTRA_CA_CERTS", value: "/etc/user-service/ca/ca.crt" });
       expect(containers[0].volumeMounts).toContainEqual({ name: "ca-certificates", mountPath: "/etc/user-service/ca", readOnly: true });
       if (annotations["dapr.io/enabled"] === "false") continue;
-      expect(annotations["dapr.io/env"]).toBe("SSL_CERT_DIR=/etc/user-service/ca");
+      expect(annotations["dapr.io/env"]).toBe("SSL_CERT_FILE=/etc/user-service/ca/ca.crt");
       expect(annotations["dapr.io/volume-mounts"]?.split(",")).toContain("ca-certificates:/etc/user-service/ca");
     }
     expect(JSON.stringify((await render(helm, {})).objects)).not.toMatch(/SSL_CERT|EXTRA_CA|ca-certificates/);

@@ -167,8 +167,8 @@ dapr.io/sidecar-seccomp-profile-type: RuntimeDefault
 {{- end }}
 {{- if $root.Values.caCertificates }}
 {{- $mounts = append $mounts (printf "ca-certificates:%s" (include "user-service.caFolder" $root)) }}
-{{- /* Go reads this folder beside the file of public authorities that daprd's image has. */}}
-dapr.io/env: SSL_CERT_DIR={{ include "user-service.caFolder" $root }}
+{{- /* Go reads this file beside the folder of public authorities that daprd's image has. With SSL_CERT_DIR the injector has daprd run as root. */}}
+dapr.io/env: SSL_CERT_FILE={{ include "user-service.caFolder" $root }}/ca.crt
 {{- end }}
 {{- with $mounts }}
 dapr.io/volume-mounts: {{ join "," . }}
