@@ -581,7 +581,7 @@ describe("hostile clients", () => {
   });
 
   it("are closed when they say nothing, at first or ever after", async () => {
-    const node = await startNode({ timings: { initMs: 50, keepAliveMs: 50 } });
+    const node = await startNode({ timings: { initMs: 500, keepAliveMs: 300 } });
     expect(await (await raw(node)).closes()).toBe("4408 Connection initialisation timeout");
     const dead = await raw(node, "ann");
     const alive = await raw(node, "bob");

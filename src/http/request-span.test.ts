@@ -94,9 +94,9 @@ describe("a request's span", () => {
         get("/gone", () => Promise.reject(new Problem(gone))),
         get("/busy", () => Promise.reject(new Problem(serviceBusy))),
         get("/bug", () => Promise.reject(new TypeError("ann@example.com"))),
-        get("/slow", () => delay(300)),
+        get("/slow", () => delay(700)),
       ],
-      { deadlineMs: 50 },
+      { deadlineMs: 200 },
     );
     for (const path of ["/gone", "/busy", "/bug", "/slow", "/nothing"]) await ask(`${app.url}${path}`);
     expect(

@@ -449,7 +449,7 @@ describe("an internal route", () => {
     ["an answer that is not as declared", "leaky", '{"size":1}', [500, "service.internal_error"]],
     ["an answer that does not come", "slow", '{"size":1}', [503, "service.deadline_passed"]],
   ])("tells %s as a problem", async (_what, id, body, expected) => {
-    await using served = await serve({ deadlineMs: 300 });
+    await using served = await serve({ deadlineMs: 1_000 });
     const reply = await served.ask("PUT", `/internal/things/${id}`, controller, body);
     expect(codeOf(reply)).toEqual(expected);
     expect(reply.headers["content-type"]).toBe("application/problem+json");

@@ -20,7 +20,7 @@ const PASSWORD = "correct horse battery";
 const CLEARED = "__Host-refresh=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax";
 const SUBJECT = "We ended one of your sessions to keep your account safe";
 const FIREFOX = "Mozilla/5.0 (Windows NT 10.0; rv:128.0) Gecko/20100101 Firefox/128.0";
-const GRACE_SECONDS = 1;
+const GRACE_SECONDS = 10;
 
 const stack = new AsyncDisposableStack();
 let database: TestDatabase;

@@ -85,7 +85,7 @@ afterAll(() => stack.disposeAsync());
 
 const PASSWORD = "correct horse battery";
 /** The feed is read each 100 ms, and changes made here by SQL send no NOTIFY. */
-const KNOWN_EVERYWHERE_MS = 400;
+const KNOWN_EVERYWHERE_MS = 1_000;
 
 const restricted = (kind: "limit" | "suspend" | "ban"): ((person: SignedIn) => Promise<unknown>) => {
   const capabilities = ["post", "follow", "message", "be_found", "edit_profile", "upload"];
