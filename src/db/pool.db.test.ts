@@ -1,7 +1,9 @@
 import { expect, it } from "@jest/globals";
 import { silentLog } from "#src/kernel/log";
 import { cloneDatabase } from "../../test/kit/database.ts";
-import { closeDb, openDb } from "./pool.ts";
+import { startTcpProxy } from "../../test/kit/tcp-proxy.ts";
+import { until } from "../../test/kit/until.ts";
+import { closeDb, openDb, poolFigures, warmUp } from "./pool.ts";
 import { rows, sql } from "./sql.ts";
 import { inTx } from "./tx.ts";
 
@@ -30,4 +32,19 @@ it("closes when what runs has ended, and not before", async () => {
   const again = openDb({ url: database.url, maxConnections: 1, applicationName: "test", log: silentLog });
   expect(await rows(again, sql`select answer from kept`)).toEqual([{ answer: 42 }]);
   await closeDb(again);
+});
+
+it("is warm although a connection took longer than a caller waits for one", async () => {
+  await using database = await cloneDatabase();
+  const url = new URL(database.url);
+  await using proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port) });
+  url.port = String(proxy.port);
+  const db = openDb({ url: url.href, maxConnections: 3, applicationName: "test", log: silentLog, acquireTimeoutMs: 1_000 });
+  proxy.holdAnswers(true);
+  const warming = warmUp(db);
+  await until(() => proxy.connections === 2, { what: "another try" });
+  proxy.holdAnswers(false);
+  await warming;
+  expect(poolFigures(db)).toEqual({ total: 3, idle: 3, waiting: 0 });
+  await closeDb(db);
 });
