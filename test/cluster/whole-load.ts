@@ -3,6 +3,7 @@
 import { io, type Socket } from "socket.io-client";
 import { delay } from "#src/kernel/clock";
 import { HttpClient, type Answer } from "../kit/http-client.ts";
+import { until } from "../kit/until.ts";
 
 /** Who asks. */
 export interface LoadPerson {
@@ -33,6 +34,7 @@ export interface LoadResult {
 /** As proxies do: connections that are kept, a few for each pod. */
 const CONNECTIONS = 20;
 const CHANGES_EVERY = 50;
+const BACK_WITHIN_MS = 20_000;
 
 /**
  * Sends `perSecond` requests a second, of which every fiftieth changes a profile, and keeps `sockets` connections open; one that is
@@ -48,6 +50,8 @@ export function startLoad(
   return {
     stop: async () => {
       const answered = await requests.stop();
+      // Who was told to come back in some seconds does so then. Who has not by the end of this is counted as not open.
+      await until(() => clients.every((client) => client.isOpen()), { withinMs: BACK_WITHIN_MS, everyMs: 50 }).catch(() => undefined);
       const result = {
         ...answered,
         hinted: clients.reduce((sum, client) => sum + client.hinted, 0),
