@@ -253,7 +253,7 @@ describe("input", () => {
   it("cannot reach a prototype", async () => {
     await using app = await serveApp([{ ...echo, body: echoBody.loose() }]);
     const response = await post(app.url, '{"name":"a","__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}');
-    expect(response.status).toBeLessThan(2_000);
+    expect(response.status).toBeLessThan(500);
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
     await using strict = await serveApp(routes);
     const listed = await errors(await post(strict.url, '{"name":"a","__proto__":{"polluted":true}}'));
@@ -445,7 +445,7 @@ describe("a path", () => {
     const headers = { "x-forwarded-for": `${long}1.2.3.4`, "x-forwarded-proto": "http", "x-forwarded-host": "evil.test" };
     const startedMs = performance.now();
     expect((await fetch(`${app.url}/api/users/ann`, { headers })).status).toBe(200);
-    expect(performance.now() - startedMs).toBeLessThan(500);
+    expect(performance.now() - startedMs).toBeLessThan(2_000);
   });
 });
 
