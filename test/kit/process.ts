@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { delay } from "#src/kernel/clock";
 import { findTool } from "./find-tool.ts";
@@ -33,6 +34,7 @@ export interface Exit {
 }
 
 const GRACE_MS = 10_000;
+const STOPS_WITHIN_MS = 1_000;
 
 /** Starts a program and returns once it runs. */
 export async function startProgram(options: ProgramOptions): Promise<RunningProgram> {
@@ -62,6 +64,19 @@ export function startService({ entry, args = [], env = {}, ...rest }: ServiceOpt
 function diesWithUs(command: string, args: readonly string[]): [string, string[]] {
   const setpriv = process.platform === "linux" ? findTool("setpriv") : undefined;
   return setpriv === undefined ? [command, [...args]] : [setpriv, ["--pdeathsig", "SIGKILL", "--", command, ...args]];
+}
+
+/** A thread on another core goes on for a moment after the signal, long enough to answer. Not awaited, so that nothing comes in between. */
+function waitUntilStopped(pid: number): void {
+  const threads = `/proc/${pid}/task`;
+  const giveUpMs = performance.now() + STOPS_WITHIN_MS;
+  const isStopped = (thread: string): boolean => /^\d+ \(.*\) [TtZX] /s.test(readFileSync(`${threads}/${thread}/stat`, "latin1"));
+  try {
+    while (performance.now() < giveUpMs && !readdirSync(threads).every(isStopped));
+  } catch (error) {
+    // A thread that ended meanwhile, or no Linux.
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
 }
 
 /** A started program. Disposal ends it: politely, then by force. */
@@ -113,6 +128,7 @@ export class RunningProgram implements AsyncDisposable {
     if (this.#exit !== undefined && !this.#ownGroup) return;
     try {
       process.kill(this.#ownGroup ? -this.pid : this.pid, signal);
+      if (signal === "SIGSTOP") waitUntilStopped(this.pid);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
     }

@@ -55,19 +55,18 @@ export async function enact(tx: Tx, made: Enactment): Promise<Enacted> {
   const inForce = restriction.start_announced_at !== null;
   const goesOn = inForce && hasCut(replaces);
   const isOver = lifted !== undefined && hadBegun(lifted) && !inForce;
-  // Sent together, run in this order.
+  // Sent together, run in this order, which that of ids is as well.
   const [sessionsRevoked] = await Promise.all([
     cutOff(tx, restriction, inForce && !goesOn),
     isOver ? tellRestored(tx, lifted, standing) : undefined,
     tellRestricted(tx, restriction, standing),
     tellWhyImposed(tx, restriction),
     recordImposed(tx, restriction, made),
+    lifted === undefined ? undefined : recordLifted(tx, lifted, { by: made.by, note: REPLACED, replacedBy: restriction.id }),
     lifted === undefined ? undefined : tellWhyLifted(tx, lifted, REPLACED),
     isOver ? noticeOver(tx, lifted, "lifted") : undefined,
     inForce && !(goesOn && looksTheSame(restriction, replaces)) ? noticeImposed(tx, restriction) : undefined,
   ]);
-  // After it on the record too, which is in the order of ids, and those of one millisecond have none.
-  await recordReplaced(tx, lifted, { by: made.by, note: REPLACED, replacedBy: restriction.id });
   return { restriction, sessionsRevoked };
 }
 
@@ -161,10 +160,6 @@ interface LiftRecord {
   readonly by: Decider;
   readonly note: string;
   readonly replacedBy?: string;
-}
-
-async function recordReplaced(tx: Tx, replaced: RestrictionRow | undefined, record: LiftRecord): Promise<void> {
-  if (replaced !== undefined) await recordLifted(tx, replaced, record);
 }
 
 async function recordLifted(tx: Tx, restriction: RestrictionRow, { by, note, replacedBy }: LiftRecord): Promise<void> {
