@@ -10,10 +10,12 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "#src/kernel/clock";
+import { buildingImages } from "../test/kit/cluster-images.ts";
 import { readMissing } from "../test/kit/missing.ts";
 import { createRunFolder, removeRunFolder } from "../test/kit/run-folder.ts";
 import { stopTestServer } from "../test/kit/test-server.ts";
 import { getTools } from "./tools/get.ts";
+import { fixedWorkMs } from "./machine-speed.ts";
 import { readTools } from "./tools/pins.ts";
 
 interface Tally {
@@ -29,15 +31,20 @@ interface JestResult {
 }
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-/** Outages, which are mostly waited for: two at a time, and nothing beside them. */
-const FAULTS = "/test/(chaos/(broker-end|relay|outages)|cluster/controller-faults)";
-/** Load to the last ms, a thousand UserBans at once, a whole cluster: each takes two cores by itself. */
-const ALONE = "/test/(chaos/(bans|broker\\.|broker-sidecars|drain|throttles)|cluster/(whole-story|userban-story))";
+/** Outages, which are mostly waited for: beside each other, and nothing else beside them. */
+const FAULTS = "chaos/(broker-end|relay|outages)|cluster/controller-faults";
+/** Load with outages, and a whole cluster: where cores have time to spare they get on beside each other. */
+const LOADS = "chaos/(broker\\.|broker-sidecars|drain|throttles)|cluster/whole-story";
+/** Load to the last ms, and a thousand UserBans at once: each takes two cores by itself. */
+const ALONE = "chaos/bans|cluster/userban-story";
+/** Of `fixedWorkMs`: with more than that, what is promised within a time might fail for want of cores. */
+const QUICK_MS = 105;
 /** Jest after its result: with global teardown, which ends PostgreSQL. */
 const LEAVES_WITHIN_MS = 8_000;
 const INTERRUPTED = 130;
 
-let running: ChildProcess | undefined;
+/** Each with a group of its own, so that an interrupted run ends with all its workers (see `abandon`). */
+const running = new Set<ChildProcess>();
 const abandoned = new AbortController();
 const folder = await createRunFolder(process.pid);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => void abandon());
@@ -74,13 +81,38 @@ async function tools(): Promise<void> {
   });
 }
 
-/** What wants the machine for itself comes last: nothing is failed there because another test took the cores. */
+/**
+ * What wants the machine for itself comes last: nothing is failed there because another test took the cores. How much runs at once
+ * is for the machine to say: on a quick one, two lanes leave a third of both cores idle.
+ */
 async function everything(): Promise<readonly Tally[]> {
-  return [
-    await jest(["--testPathIgnorePatterns", FAULTS, ALONE, "/node_modules/"]),
-    await jest([FAULTS], "faults.json"),
-    await jest(["--runInBand", ALONE], "alone.json"),
-  ];
+  const tookMs = await fixedWorkMs();
+  const isQuick = tookMs <= QUICK_MS;
+  process.stdout.write(`A fixed piece of work takes ${Math.round(tookMs)} ms on every core: ${isQuick ? "three lanes" : "two lanes"}\n`);
+  const images = buildImages();
+  const rest = await jest([lanes(isQuick), "--testPathIgnorePatterns", ...[FAULTS, LOADS, ALONE].map(under), "/node_modules/"]);
+  await images;
+  if (isQuick)
+    return [
+      rest,
+      await jest([lanes(true), under(FAULTS), under(LOADS)], "loads.json"),
+      await jest(["--runInBand", under(ALONE)], "alone.json"),
+    ];
+  return [rest, await jest([under(FAULTS)], "faults.json"), await jest(["--runInBand", under(LOADS), under(ALONE)], "alone.json")];
+}
+
+function under(files: string): string {
+  return `/test/(${files})`;
+}
+
+function lanes(isQuick: boolean): string {
+  return `--maxWorkers=${isQuick ? 3 : 2}`;
+}
+
+/** For the cluster that comes last, behind the tests before it. Never fails: the cluster's own test says what it lacks. */
+async function buildImages(): Promise<void> {
+  const script = buildingImages(join(folder, "no-node"), process.pid);
+  if (script !== undefined) await ended(spawn("bash", ["-c", script], { stdio: "ignore", detached: true })).catch(() => null);
 }
 
 /** Format, lint, types, boundaries, dead code: one step here. */
@@ -107,14 +139,12 @@ async function jest(jestArguments: readonly string[], resultName = "jest.json"):
 /** Runs Node on a script and shows what it says. One that has written `result` and does not leave by itself is ended: `hung`. */
 function run(args: readonly string[], result?: string): Promise<{ code: number | null; hung: boolean }> {
   const colour = process.stdout.isTTY ? { FORCE_COLOR: "1" } : {};
-  // A group of its own, so that an interrupted run ends with all its workers (see `abandon`).
   const child = spawn(process.execPath, args, {
     cwd: root,
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
     env: { ...process.env, ...colour },
   });
-  running = child;
   // One stream, so that the last line is the last wherever the two are put together.
   const show = (text: string): boolean => process.stdout.write(text.replace(/^Test results written to: .*\n/m, ""));
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", show);
@@ -127,12 +157,21 @@ function run(args: readonly string[], result?: string): Promise<{ code: number |
       endGroup(child);
     }, LEAVES_WITHIN_MS);
   }, 250);
+  return ended(child).then((code) => {
+    clearInterval(watch);
+    clearTimeout(overdue);
+    return { code, hung };
+  });
+}
+
+/** Waits for the end of a child that is to go with the run. @returns its exit code */
+function ended(child: ChildProcess): Promise<number | null> {
+  running.add(child);
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code) => {
-      clearInterval(watch);
-      clearTimeout(overdue);
-      resolve({ code, hung });
+      running.delete(child);
+      resolve(code);
     });
   });
 }
@@ -154,7 +193,7 @@ function reportMissing(): Tally {
 /** The run was interrupted: leaves nothing behind, then ends. */
 async function abandon(): Promise<void> {
   abandoned.abort(new Error("interrupted"));
-  if (running !== undefined) endGroup(running);
+  for (const child of running) endGroup(child);
   await stopTestServer(folder);
   await removeRunFolder(folder);
   process.exit(INTERRUPTED);

@@ -5,17 +5,16 @@
  */
 
 import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe } from "@jest/globals";
+import { clusterTools, SERVICE_IMAGE, serversImage, type BuiltImage } from "./cluster-images.ts";
 import { findTool } from "./find-tool.ts";
 import { reportMissing } from "./requires.ts";
 import { runPid } from "./run-folder.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
-const NEEDED = ["up", "down", "image-build", "dapr-install"];
 const DAY_MS = 86_400_000;
 
 /** What ran, and what it said on both streams. */
@@ -52,12 +51,10 @@ export function describeOnCluster(name: string, body: (start: (daprOptions: read
 
 function whyNone(): string | undefined {
   for (const tool of ["kubectl", "helm"]) if (findTool(tool) === undefined) return `${tool} is not there: npm run tools gets it`;
-  const { CLUSTER_TOOLS, CLUSTER_KUBECONFIG, CLUSTER_IMAGE } = process.env;
+  const { CLUSTER_KUBECONFIG, CLUSTER_IMAGE } = process.env;
   if (CLUSTER_KUBECONFIG) return CLUSTER_IMAGE ? undefined : "CLUSTER_IMAGE is not set beside CLUSTER_KUBECONFIG";
-  if (!CLUSTER_TOOLS) return "neither CLUSTER_TOOLS nor CLUSTER_KUBECONFIG is set, see CONTRIBUTING.md";
-  const lacking = NEEDED.filter((command) => !existsSync(join(CLUSTER_TOOLS, command)));
-  if (lacking.length > 0) return `CLUSTER_TOOLS (${CLUSTER_TOOLS}) has no ${lacking.join(", ")}`;
-  return process.getuid?.() === 0 ? undefined : "a node is made by root only";
+  const tools = clusterTools();
+  return "why" in tools ? tools.why : undefined;
 }
 
 const PUBLIC_SERVERS: Cluster["servers"] = {
@@ -69,8 +66,7 @@ const PUBLIC_SERVERS: Cluster["servers"] = {
 async function startCluster(daprOptions: readonly string[]): Promise<Cluster> {
   const { CLUSTER_TOOLS = "", CLUSTER_KUBECONFIG, CLUSTER_IMAGE = "" } = process.env;
   if (CLUSTER_KUBECONFIG) {
-    const [, repository = "", tag = ""] = /^(.+):([^:/]+)$/.exec(CLUSTER_IMAGE) ?? [];
-    return await describeCluster(CLUSTER_KUBECONFIG, { image: { repository, tag }, servers: PUBLIC_SERVERS, down: async () => {} });
+    return await describeCluster(CLUSTER_KUBECONFIG, { image: imageOf(CLUSTER_IMAGE), servers: PUBLIC_SERVERS, down: async () => {} });
   }
   // On a disk: what is in memory elsewhere is not there in the node's own mounts.
   const folder = await mkdtemp(join(tmpdir(), "user-service-cluster-"));
@@ -87,9 +83,9 @@ async function startCluster(daprOptions: readonly string[]): Promise<Cluster> {
   try {
     await command("up");
     await command("dapr-install", ...daprOptions);
-    await command("image-build", join(CLUSTER_TOOLS, "services"), SERVERS);
-    await command("image-build", ROOT, `${IMAGE.repository}:${IMAGE.tag}`);
-    return await describeCluster(join(folder, "kubeconfig"), { image: IMAGE, servers: own(SERVERS), down });
+    const servers = serversImage(CLUSTER_TOOLS);
+    for (const { context, tag } of [servers, SERVICE_IMAGE]) await command("image-build", context, tag);
+    return await describeCluster(join(folder, "kubeconfig"), { image: imageOf(SERVICE_IMAGE.tag), servers: own(servers), down });
   } catch (error) {
     await down();
     throw error;
@@ -103,10 +99,12 @@ function endWithRun(script: string): ChildProcess {
   return watcher;
 }
 
-const IMAGE = { repository: "user-service", tag: "test" };
-const SERVERS = "localhost/services:1";
+function imageOf(name: string): Cluster["image"] {
+  const [, repository = "", tag = ""] = /^(.+):([^:/]+)$/.exec(name) ?? [];
+  return { repository, tag };
+}
 
-function own(image: string): Cluster["servers"] {
+function own({ tag: image }: BuiltImage): Cluster["servers"] {
   return { postgres: { image, args: ["postgres"] }, redis: { image, args: ["redis"] }, rabbitmq: { image, args: ["rabbitmq"] } };
 }
 

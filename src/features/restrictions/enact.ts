@@ -62,8 +62,7 @@ export async function enact(tx: Tx, made: Enactment): Promise<Enacted> {
     tellRestricted(tx, restriction, standing),
     tellWhyImposed(tx, restriction),
     recordImposed(tx, restriction, made),
-    lifted === undefined ? undefined : recordLifted(tx, lifted, { by: made.by, note: REPLACED, replacedBy: restriction.id }),
-    lifted === undefined ? undefined : tellWhyLifted(tx, lifted, REPLACED),
+    lifted === undefined ? undefined : sayReplaced(tx, lifted, { by: made.by, note: REPLACED, replacedBy: restriction.id }),
     isOver ? noticeOver(tx, lifted, "lifted") : undefined,
     inForce && !(goesOn && looksTheSame(restriction, replaces)) ? noticeImposed(tx, restriction) : undefined,
   ]);
@@ -154,6 +153,10 @@ async function recordImposed(tx: Tx, restriction: RestrictionRow, { by, note }: 
     },
     details: { ...(restriction.message === null ? {} : { message: restriction.message }), ...(note === undefined ? {} : { note }) },
   });
+}
+
+async function sayReplaced(tx: Tx, replaced: RestrictionRow, record: LiftRecord): Promise<void> {
+  await Promise.all([recordLifted(tx, replaced, record), tellWhyLifted(tx, replaced, record.note)]);
 }
 
 interface LiftRecord {
