@@ -2,17 +2,18 @@
 # One image, one entry file a process: node --conditions=built dist/main/<api|worker|controller|migrate>.js
 ARG NODE_IMAGE=node:24-bookworm-slim
 
-# What runs, without what only developers read. Made anew only when package-lock.json changes, like the next but one layer.
-FROM ${NODE_IMAGE} AS modules
-WORKDIR /modules
-COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error \
- && find node_modules -type f \( -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.map' \) -delete
-
-FROM ${NODE_IMAGE} AS build
+# Made anew only when package-lock.json changes, like the next layer.
+FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+
+# What runs, without what only developers read.
+FROM dependencies AS modules
+RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error \
+ && find node_modules -type f \( -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.map' \) -delete
+
+FROM dependencies AS build
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts/build.ts scripts/
 COPY src src
@@ -21,7 +22,7 @@ RUN node scripts/build.ts
 FROM ${NODE_IMAGE}
 ENV NODE_ENV=production
 WORKDIR /app
-COPY --from=modules /modules/node_modules node_modules
+COPY --from=modules /build/node_modules node_modules
 COPY --from=build /build/dist dist
 COPY migrations migrations
 COPY package.json LICENSE ./

@@ -33,10 +33,10 @@ interface JestResult {
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Outages, which are mostly waited for: beside each other, and nothing else beside them. */
 const FAULTS = "chaos/(broker-end|relay|outages)|cluster/controller-faults";
-/** Load with outages, and a whole cluster: where cores have time to spare they get on beside each other. */
-const LOADS = "chaos/(broker\\.|broker-sidecars|drain|throttles)|cluster/whole-story";
-/** Load to the last ms, and a thousand UserBans at once: each takes two cores by itself. */
-const ALONE = "chaos/bans|cluster/userban-story";
+/** Outages under load: where cores have time to spare they get on beside the others. */
+const LOADS = "chaos/(broker\\.|broker-sidecars|drain|throttles)";
+/** Load to the last ms, a thousand UserBans at once, a whole cluster: each takes two cores by itself. */
+const ALONE = "chaos/bans|cluster/(whole-story|userban-story)";
 /** Of `fixedWorkMs`: with more than that, what is promised within a time might fail for want of cores. */
 const QUICK_MS = 105;
 /** Jest after its result: with global teardown, which ends PostgreSQL. */

@@ -160,8 +160,7 @@ describeOnCluster("the service in a cluster", (start) => {
   }
 
   step("fails no request, leaves no socket without a hint and loses no event over a rolling restart and an upgrade", async () => {
-    const people: SignedIn[] = [];
-    for (let index = 0; index < PEOPLE; index += 1) people.push(await register(http, mail, `person${index}`, 10 + index));
+    const people = await Promise.all(Array.from({ length: PEOPLE }, (_, index) => register(http, mail, `person${index}`, 10 + index)));
     // The number of pods is held still: what is to be seen is who goes and who comes.
     expect(await upgrade("--set api.autoscaling.maxReplicas=2")).toMatchObject({ code: 0 });
     const load = startLoad(http.url, people, LOAD);
@@ -306,8 +305,7 @@ describeOnCluster("the service in a cluster", (start) => {
 let result: LoadResult;
 const PASSWORD = "correct horse battery";
 
-/** Behind a proxy each person has an address of their own. */
-/** As the chart has it: the address is confirmed first, here by the code of the mail. */
+/** As the chart has it: the address is confirmed first, here by the code of the mail. Behind a proxy each person has a network address of their own. */
 async function register(http: HttpClient, mail: MailServer, username: string, host: number): Promise<SignedIn> {
   const headers = { "x-forwarded-for": `198.51.100.${host}` };
   const email = `${username}@example.com`;
