@@ -764,6 +764,31 @@ CREATE UNIQUE INDEX users_username_key ON public.users USING btree (lower(userna
 
 -- views
 
+admin_accounts
+ SELECT u.id,
+    u.username,
+    u.email,
+    u.email_verified_at,
+    u.display_name,
+    u.avatar_url,
+    u.bio,
+    u.roles,
+    u.created_at,
+    u.updated_at,
+    s.status AS current_status,
+    t.confirmed_at AS totp_confirmed_at,
+    (c.user_id IS NOT NULL) AS has_password,
+    ( SELECT (count(*))::integer AS count
+           FROM passkeys p
+          WHERE (p.user_id = u.id)) AS passkeys,
+    ( SELECT (count(*))::integer AS count
+           FROM sessions x
+          WHERE ((x.user_id = u.id) AND (x.revoked_at IS NULL) AND (x.expires_at > now()))) AS sessions
+   FROM (((users u
+     JOIN user_standings s ON ((s.user_id = u.id)))
+     LEFT JOIN totp_factors t ON ((t.user_id = u.id)))
+     LEFT JOIN credentials c ON ((c.user_id = u.id)));
+
 user_standings
  SELECT id AS user_id,
         CASE

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import pg from "pg";
 import { recorded } from "../../bench/kit/recording.ts";
 import { userIdOf, USER_ID } from "../../bench/kit/seed.ts";
+import { selectUser, selectUsers } from "#src/features/admin/admin.sql";
 import { search } from "#src/features/discovery/search";
 import { suggest } from "#src/features/discovery/suggestions";
 import { countsOf } from "#src/features/graph/counts.sql";
@@ -129,6 +130,8 @@ interface Case {
   readonly work: () => Promise<unknown>;
 }
 
+const everybody = { status: undefined, role: undefined, emailVerified: undefined, beforeId: undefined, limit };
+
 // The lists of several people are put in order together, a page each: never more than was taken of the index.
 const page = { sorted: limit + 1, read: 150 };
 
@@ -200,6 +203,19 @@ const CASES: Readonly<Record<string, Case>> = {
       await selectSocial(kit.db, ids);
     },
   },
+  "accounts for staff": { ...page, work: () => selectUsers(kit.db, { ...everybody, prefix: undefined }) },
+  "accounts for staff, in the middle": {
+    ...page,
+    work: () => selectUsers(kit.db, { ...everybody, prefix: undefined, beforeId: userIdOf(9_000) }),
+  },
+  "accounts for staff by a prefix": { ...page, sorted: 250, work: () => selectUsers(kit.db, { ...everybody, prefix: "person123" }) },
+  "accounts for staff by an address": { ...page, read: 5, work: () => selectUsers(kit.db, { ...everybody, prefix: "person107@" }) },
+  "accounts for staff by a prefix that very many bear": {
+    sorted: 2_000,
+    read: 1_000,
+    work: () => selectUsers(kit.db, { ...everybody, prefix: "person" }),
+  },
+  "an account for staff": { ...page, read: 5, work: () => selectUser(kit.db, userIdOf(107)) },
 };
 
 /** What of a case is not as it should be, in words. */
@@ -239,6 +255,7 @@ describe("the statements of lists, search, profiles and suggestions", () => {
     ["blocks_newest", "blocks, in the middle"],
     ["mutes_newest", "mutes, in the middle"],
     ["restrictions_user", "a profile by id"],
+    ["users_email_key", "accounts for staff by an address"],
   ])("need the index %s: %s", async (index, name) => {
     expect(await faultsOf(name, `drop index ${index}`)).not.toEqual([]);
   });

@@ -25,65 +25,60 @@ export interface UserFilter {
   readonly limit: number;
 }
 
-/** Newest ids first. Served by users_pkey; with a prefix by users_username_key and users_email_key, whose order by bytes is theirs. */
+/** So many accounts that begin alike are looked up one by one. Of more, the newest are found by walking. */
+const FEW = 1_000;
+
+/**
+ * Newest ids first. Who begins so is asked first, at most FEW of each index: for any prefix the planner would take many, and walk
+ * through all accounts for the three that there are. Walked by users_pkey, looked up by users_username_key and users_email_key, whose
+ * order by bytes is theirs.
+ */
 export async function selectUsers(db: Db, filter: UserFilter): Promise<AdminUserRow[]> {
   const { prefix, status = null, role = null, emailVerified = null, beforeId = null, limit } = filter;
-  if (prefix === undefined) {
-    return await rows<AdminUserRow>(
-      db,
-      sql`select u.id, u.username, u.email, u.email_verified_at, u.display_name, u.avatar_url, u.bio, u.roles, u.created_at, u.updated_at,
-            s.status as current_status, t.confirmed_at as totp_confirmed_at, c.user_id is not null as has_password,
-            (select count(*)::int from passkeys p where p.user_id = u.id) as passkeys,
-            (select count(*)::int from sessions x where x.user_id = u.id and x.revoked_at is null and x.expires_at > now()) as sessions
-          from users u
-          join user_standings s on s.user_id = u.id
-          left join totp_factors t on t.user_id = u.id
-          left join credentials c on c.user_id = u.id
-          where (${beforeId}::uuid is null or u.id < ${beforeId}::uuid)
-            and (${status}::text is null or s.status = ${status}) and (${role}::text is null or ${role} = any (u.roles))
-            and (${emailVerified}::boolean is null or (u.email_verified_at is not null) = ${emailVerified}::boolean)
-          order by u.id desc limit ${limit}`,
-    );
-  }
-  const low = prefix.toLowerCase();
+  const low = prefix?.toLowerCase() ?? null;
   // The highest character of all ends the range of what begins alike.
   const high = `${low}\u{10ffff}`;
+  const ids = low === null ? undefined : await selectBeginning(db, low, high);
+  if (ids !== undefined && ids.length < FEW) {
+    return await rows<AdminUserRow>(
+      db,
+      sql`select * from admin_accounts a
+          where a.id = any (${ids}::uuid[]) and (${beforeId}::uuid is null or a.id < ${beforeId}::uuid)
+            and (${status}::text is null or a.current_status = ${status}) and (${role}::text is null or ${role} = any (a.roles))
+            and (${emailVerified}::boolean is null or (a.email_verified_at is not null) = ${emailVerified}::boolean)
+          order by a.id desc limit ${limit}`,
+    );
+  }
   return await rows<AdminUserRow>(
     db,
-    sql`select u.id, u.username, u.email, u.email_verified_at, u.display_name, u.avatar_url, u.bio, u.roles, u.created_at, u.updated_at,
-          s.status as current_status, t.confirmed_at as totp_confirmed_at, c.user_id is not null as has_password,
-          (select count(*)::int from passkeys p where p.user_id = u.id) as passkeys,
-          (select count(*)::int from sessions x where x.user_id = u.id and x.revoked_at is null and x.expires_at > now()) as sessions
-        from (
-          select id from users where lower(username) collate "C" between ${low} and ${high}
-          union
-          select id from users where lower(email) collate "C" between ${low} and ${high}
-        ) found
-        join users u on u.id = found.id
-        join user_standings s on s.user_id = u.id
-        left join totp_factors t on t.user_id = u.id
-        left join credentials c on c.user_id = u.id
-        where (${beforeId}::uuid is null or u.id < ${beforeId}::uuid)
-          and (${status}::text is null or s.status = ${status}) and (${role}::text is null or ${role} = any (u.roles))
-          and (${emailVerified}::boolean is null or (u.email_verified_at is not null) = ${emailVerified}::boolean)
-        order by u.id desc limit ${limit}`,
+    sql`select * from admin_accounts a
+        where (${low}::text is null or lower(a.username) collate "C" between ${low} and ${high}
+            or lower(a.email) collate "C" between ${low} and ${high})
+          and (${beforeId}::uuid is null or a.id < ${beforeId}::uuid)
+          and (${status}::text is null or a.current_status = ${status}) and (${role}::text is null or ${role} = any (a.roles))
+          and (${emailVerified}::boolean is null or (a.email_verified_at is not null) = ${emailVerified}::boolean)
+        order by a.id desc limit ${limit}`,
   );
+}
+
+/** Those whose username or address begins so, or at least FEW of them. */
+async function selectBeginning(db: Db, low: string, high: string): Promise<readonly string[]> {
+  const found = await rows<{ id: string }>(
+    db,
+    sql`(
+          select id from users where lower(username) collate "C" between ${low} and ${high}
+          order by lower(username) collate "C" limit ${FEW}
+        ) union (
+          select id from users where lower(email) collate "C" between ${low} and ${high}
+          order by lower(email) collate "C" limit ${FEW}
+        )`,
+  );
+  return found.map(({ id }) => id);
 }
 
 /** One account. */
 export async function selectUser(on: Db | Tx, userId: string): Promise<AdminUserRow | undefined> {
-  return await row<AdminUserRow>(
-    on,
-    sql`select u.id, u.username, u.email, u.email_verified_at, u.display_name, u.avatar_url, u.bio, u.roles, u.created_at, u.updated_at,
-          s.status as current_status, t.confirmed_at as totp_confirmed_at, c.user_id is not null as has_password,
-          (select count(*)::int from passkeys p where p.user_id = u.id) as passkeys,
-          (select count(*)::int from sessions x where x.user_id = u.id and x.revoked_at is null and x.expires_at > now()) as sessions
-        from users u
-        join user_standings s on s.user_id = u.id
-        left join totp_factors t on t.user_id = u.id
-        left join credentials c on c.user_id = u.id
-        where u.id = ${userId}::uuid`,
-  );
+  return await row<AdminUserRow>(on, sql`select * from admin_accounts where id = ${userId}::uuid`);
 }
 
 /** Everybody who would take the role admin from somebody waits here, so that one is left. Held to the end of the transaction; taken before line 2. */
