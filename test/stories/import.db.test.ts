@@ -151,7 +151,7 @@ describe("npm run import", () => {
     const absent = new URL(database.url);
     absent.pathname = "/there_is_no_such_database";
     expect(await run({ url: absent.href }, file)).toMatchObject({ code: 78, output: expect.stringContaining("cannot be reached") });
-    await onDatabase(database.adminUrl, "drop table credentials; drop table users cascade");
+    await onDatabase(database.adminUrl, "drop table credentials, users cascade");
     expect(await run(database, file)).toMatchObject({ code: 78, output: expect.stringContaining("npm run migrate") });
     await writeFile(file, "");
   });

@@ -755,9 +755,10 @@ describe("sockets", () => {
     // She was told all of it; whatever went astray would be here before what is asked for now.
     const other = await logIn(api.http, "other");
     await api.http.post(`/api/users/${fourth.id}/follow`, undefined, other.accessToken);
-    await theirs.tells("user:followed");
+    for (const name of ["user:followed", "notification"]) await theirs.tells(name);
     // Whether she is online is for those who watch her; it was asked for above.
-    expect(new Set(theirs.told.map(({ name }) => name).filter((name) => name !== "user:status"))).toEqual(new Set(["user:followed"]));
+    const told = theirs.told.map(({ name }) => name).filter((name) => name !== "user:status");
+    expect(told.toSorted()).toEqual(["notification", "user:followed"]);
     expectNothingOfTheOwner(theirs.told);
   });
 
