@@ -152,7 +152,7 @@ describe("PostgreSQL that crashes", () => {
     await until(async () => (await feedAge(second)) * 1_000 < performance.now() - takenMs, { what: "the feed to have read since" });
     // It looks away while PostgreSQL is back before it, and somebody is banned.
     second.freeze();
-    postgres.kill("backend");
+    await postgres.kill("backend");
     const path = `/api/moderation/users/${vic.id}/restrictions`;
     const ban = (): Promise<Answer<ProblemBody>> => first.http.post(path, { kind: "ban", reason: "spam" }, moderator.accessToken);
     await until(async () => (await ban()).status === 201, { withinMs: 30_000, what: "the service to be back" });
@@ -260,7 +260,7 @@ describe("kill -9 of API, worker and PostgreSQL at random moments", () => {
 
   async function killOne(kind: Kind, { apis, workers, restart }: Victims): Promise<void> {
     if (kind === "server" || kind === "backend") {
-      postgres.kill(kind);
+      await postgres.kill(kind);
       await until(() => onDatabase(postgres.adminUrl, "select 1"), { withinMs: 30_000, what: "PostgreSQL to be back" });
       return;
     }

@@ -3,6 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
+import pg from "pg";
 import { migrate } from "#src/db/migrate";
 import { startEmbeddedPostgres, type EmbeddedPostgres } from "#src/embedded/embedded-postgres";
 import { silentLog } from "#src/kernel/log";
@@ -17,8 +18,8 @@ export interface OwnPostgres extends AsyncDisposable {
   /** Stops every process of the server where it is. */
   readonly freeze: () => void;
   readonly wake: () => void;
-  /** kill -9 of the main process, or of a process that serves a client. */
-  readonly kill: (which: "server" | "backend") => void;
+  /** kill -9 of the main process, or of a process that serves a client. Resolves when all connections are cut: until then it answers. */
+  readonly kill: (which: "server" | "backend") => Promise<void>;
 }
 
 /**
@@ -36,12 +37,21 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
   await migrate({ databaseUrl: postgres.url, log: silentLog });
   const all = (signal: NodeJS.Signals): void =>
     [postgres.pid, ...childrenOf(postgres.pid).map((child) => child.pid)].forEach((pid) => signalIfThere(pid, signal));
+  const adminUrl = Object.assign(new URL(postgres.adminUrl), { pathname: new URL(postgres.url).pathname }).href;
   return {
     url: postgres.url,
-    adminUrl: Object.assign(new URL(postgres.adminUrl), { pathname: new URL(postgres.url).pathname }).href,
+    adminUrl,
     freeze: () => all("SIGSTOP"),
     wake: () => all("SIGCONT"),
-    kill: (which) => signalIfThere(which === "server" ? postgres.pid : backendOf(postgres), "SIGKILL"),
+    kill: async (which) => {
+      const watcher = new pg.Client({ connectionString: adminUrl });
+      watcher.on("error", () => {});
+      await watcher.connect();
+      // Not events.once, which takes the error before it for the answer.
+      const cut = new Promise<void>((resolve) => watcher.once("end", resolve));
+      signalIfThere(which === "server" ? postgres.pid : backendOf(postgres), "SIGKILL");
+      await cut;
+    },
     [Symbol.asyncDispose]: async () => {
       all("SIGCONT");
       await postgres.stop();

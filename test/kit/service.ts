@@ -230,6 +230,8 @@ export async function makeStaff(
 /** One statement on a connection of its own. */
 export async function onDatabase<Row extends object>(url: string, text: string, values: readonly unknown[] = []): Promise<Row[]> {
   const client = new pg.Client({ connectionString: url });
+  // A server that is killed between the answer and the end is told of nowhere else.
+  client.on("error", () => {});
   await client.connect();
   try {
     return (await client.query<Row>(text, [...values])).rows;
