@@ -8,6 +8,7 @@ import { migrate } from "#src/db/migrate";
 import { startEmbeddedPostgres, type EmbeddedPostgres } from "#src/embedded/embedded-postgres";
 import { silentLog } from "#src/kernel/log";
 import { runFolder } from "./run-folder.ts";
+import { until } from "./until.ts";
 
 /** A migrated server that is started again when it dies. */
 export interface OwnPostgres extends AsyncDisposable {
@@ -44,12 +45,11 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
     freeze: () => all("SIGSTOP"),
     wake: () => all("SIGCONT"),
     kill: async (which) => {
-      const watcher = new pg.Client({ connectionString: adminUrl });
-      watcher.on("error", () => {});
-      await watcher.connect();
+      const watcher = await until(() => connected(adminUrl), { what: "PostgreSQL to take connections" });
       // Not events.once, which takes the error before it for the answer.
       const cut = new Promise<void>((resolve) => watcher.once("end", resolve));
-      signalIfThere(which === "server" ? postgres.pid : backendOf(postgres), "SIGKILL");
+      const victim = which === "server" ? postgres.pid : await until(async () => backendOf(postgres), { what: "a client of the service" });
+      signalIfThere(victim, "SIGKILL");
       await cut;
     },
     [Symbol.asyncDispose]: async () => {
@@ -57,6 +57,14 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
       await postgres.stop();
     },
   };
+}
+
+/** A connection of which one hears by its end that it was cut. */
+async function connected(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url });
+  client.on("error", () => {});
+  await client.connect();
+  return client;
 }
 
 interface Child {
