@@ -15,7 +15,6 @@ export default {
   cacheDirectory: "<rootDir>/.cache/jest",
   globalSetup: "<rootDir>/test/kit/global-setup.ts",
   globalTeardown: "<rootDir>/test/kit/global-teardown.ts",
-  testSequencer: "<rootDir>/test/kit/long-first.ts",
   testEnvironment: "<rootDir>/test/kit/environment.ts",
   maxWorkers: 2,
   testTimeout: 90_000,

@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { isMainThread, Worker } from "node:worker_threads";
+import { isMainThread, parentPort, Worker } from "node:worker_threads";
 
 const ROUNDS = 400;
 const SAMPLE = Array.from({ length: 400 }, (_, index) => ({ id: `user-${index}`, seen: index * 1_000, tags: ["a", "b", String(index)] }));
@@ -30,7 +30,6 @@ export async function fixedWorkMs(): Promise<number> {
 }
 
 if (!isMainThread) {
-  const { parentPort } = await import("node:worker_threads");
   const startMs = performance.now();
   work();
   parentPort?.postMessage(performance.now() - startMs);

@@ -32,7 +32,7 @@ async function startRelay(database: EventDatabase, env: Readonly<Record<string, 
 /** Holds what must be true at the end of any of these: every event applied once, in order, known by one id. */
 async function expectAllApplied({ db }: EventDatabase): Promise<void> {
   await until(async () => (await row(db, sql`select 1 from outbox where done_at is null limit 1`)) === undefined, {
-    withinMs: 40_000,
+    withinMs: 20_000,
     what: "every event to be done",
   });
   const lost = await rows(db, sql`select o.id from outbox o where not exists (select from applied a where a.event_id = o.id)`);

@@ -25,8 +25,6 @@ import { until } from "../kit/until.ts";
 const stack = new AsyncDisposableStack();
 /** Each process reads the ring once a second; with a busy machine in mind. */
 const READ_WITHIN_MS = 2_000;
-/** Between the turns of a client: what is to be seen is that none is refused, not how many there can be. */
-const PAUSE_MS = 20;
 let database: TestDatabase;
 let dataDir: string;
 let apis: readonly [ApiProcess, ApiProcess];
@@ -86,7 +84,6 @@ async function load(person: SignedIn, index: number, signal: AbortSignal): Promi
     ({ refreshToken } = body);
     kids.add(kidOf(body.accessToken));
     for (const api of [there, here, there]) note(`me ${(await api.http.get("/api/users/me", body.accessToken)).status}`);
-    await delay(PAUSE_MS);
   }
   return { counts, kids };
 }
