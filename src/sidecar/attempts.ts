@@ -17,6 +17,8 @@ interface Needs {
   readonly enabled: boolean;
   /** What a used-up budget is refused with. */
   readonly refusal: ProblemType;
+  /** Keys that are remembered while state is away; memory for them is taken at once. */
+  readonly capacity?: number;
 }
 
 const STATE_TIMEOUT_MS = 250;
@@ -28,7 +30,7 @@ const PROBE_KEY = "attempts:probe";
 /** Against other processes, each of which comes with all its tries at once: against three that never stop 1 in 100 lose so often. */
 const TRIES = 16;
 const MOST_PAUSE_MS = 8;
-const REMEMBERED = 100_000;
+const CAPACITY = 100_000;
 const RACED: Judged = { kind: "refused", againInMs: 0 };
 
 /**
@@ -37,7 +39,7 @@ const RACED: Judged = { kind: "refused", againInMs: 0 };
  * not count this process counts for itself; after some failures in a row no attempt waits for state until it has answered again.
  */
 export function createAttempts(needs: Needs): Attempts & { readonly sharing: () => boolean } {
-  const own = new LRUCache<string, Counted>({ max: REMEMBERED });
+  const own = new LRUCache<string, Counted>({ max: needs.capacity ?? CAPACITY });
   const link = watchState(needs);
   const nowMs = (): number => needs.clock.now().getTime();
   const shared = together((key, action, tries) => countShared(needs, key, action, tries));

@@ -29,10 +29,13 @@ export function clusterTools(): { readonly folder: string } | { readonly why: st
   return process.getuid?.() === 0 ? { folder: CLUSTER_TOOLS } : { why: "a node is made by root only" };
 }
 
+/** Where Linux shares cores among sessions (sched(7), autogroup), a process is nice to those of its own only; this is for the session. */
+const BEHIND_OTHERS = "{ echo 19 >/proc/self/autogroup; } 2>/dev/null";
+
 /**
- * A shell script that builds the images while no node runs, behind everything else: most of it waits for packages, and what was built is
- * found again. Nothing where no node can be made here. It ends with the process `pid`, and says nothing: the test builds
- * again what is not there, and tells why that failed.
+ * A shell script that builds the images while no node runs, with what other sessions leave of the cores; what was built is found again.
+ * Nothing where no node can be made here. It ends with the process `pid`, and says nothing: the test builds again what is not there, and
+ * tells why that failed.
  * @param folder for what `image-build` keeps of a cluster
  */
 export function buildingImages(folder: string, pid: number): string | undefined {
@@ -41,5 +44,5 @@ export function buildingImages(folder: string, pid: number): string | undefined 
   const build = ({ context, tag }: BuiltImage): string =>
     `nice -n 19 "${join(tools.folder, "image-build")}" --dir "${folder}" "${context}" "${tag}"`;
   const builds = [serversImage(tools.folder), SERVICE_IMAGE].map(build).join(" && ");
-  return `{ tail --pid ${pid} -f /dev/null; kill -9 0; } & { ${builds}; } >/dev/null 2>&1; kill %1`;
+  return `${BEHIND_OTHERS}; { tail --pid ${pid} -f /dev/null; kill -9 0; } & { ${builds}; } >/dev/null 2>&1; kill %1`;
 }

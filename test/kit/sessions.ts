@@ -47,7 +47,7 @@ export async function sessionKit(ring: KeyRing = parseKeyRing(generateKeyRing())
     clock: systemClock,
     log: silentLog,
     keyRing,
-    accessTokens: createAccessTokens({ keyRing, clock: systemClock, ...testIssuer }),
+    accessTokens: createAccessTokens({ keyRing, clock: systemClock, ...testIssuer, capacity: 1_000 }),
     refreshTokens: createRefreshTokens(keyRing),
     refreshReuseGraceSeconds: 30,
     statements: () => statements,

@@ -124,7 +124,14 @@ export async function signInKit(limits = false, oidcProviders: readonly OidcProv
     deviceTokens: createDeviceTokens(kit.keyRing),
     config,
     waitSeconds: (seconds: number) => void (waitedMs += seconds * 1_000),
-    attempts: createAttempts({ state: localState(db), clock: attemptsClock, log: silentLog, enabled: limits, refusal: signInThrottled }),
+    attempts: createAttempts({
+      state: localState(db),
+      clock: attemptsClock,
+      log: silentLog,
+      enabled: limits,
+      refusal: signInThrottled,
+      capacity: 1_000,
+    }),
     onRegistration: (outcome: string) => void outcomes.push(`registration ${outcome}`),
     onLogin: (outcome: string) => void outcomes.push(`login ${outcome}`),
   };

@@ -54,9 +54,9 @@ interface Node {
   readonly stop: () => Promise<void>;
 }
 
-async function startNode(redisUrl?: string): Promise<Node> {
+async function startNode(redisUrl?: string, timings = TIMINGS): Promise<Node> {
   const own = openDb({ url: database.url, maxConnections: 3, applicationName: "test node", log: silentLog });
-  const presence = new Presence({ db: own, clock: systemClock, log: silentLog, timings: TIMINGS });
+  const presence = new Presence({ db: own, clock: systemClock, log: silentLog, timings });
   const gate: Gate = (token) => {
     const name = (token ?? "").split("/")[0] as keyof typeof everybody;
     const role: Role = name === "mod" ? "moderator" : "user";
@@ -235,16 +235,15 @@ describeWith("redis-server", "presence with Redis", (path) => {
 
 describe("who may see it", () => {
   it("tells at once, without grace, when a session was ended", async () => {
-    const node = await startNode();
+    // Longer than anything is waited for here.
+    const node = await startNode(undefined, { ...TIMINGS, graceMs: 600_000 });
     const { bob } = everybody;
     const watcher = await connect(node, "ann");
     await watcher.watch(bob);
     await connect(node, "bob");
     const { seq } = await isTold(watcher, bob, "online");
-    const cutAt = systemClock.monotonicMs();
     await node.realtime.cut({ subject: bob.id, sessionId: null, reason: "logged_out" });
     expect((await isTold(watcher, bob, "offline")).seq).toBeGreaterThan(seq);
-    expect(systemClock.monotonicMs() - cutAt).toBeLessThan(TIMINGS.graceMs);
   });
 
   it("shows banned people as offline to everybody, and does not tell of them even while they look connected", async () => {

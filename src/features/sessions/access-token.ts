@@ -43,11 +43,13 @@ interface Needs {
   readonly clock: Clock;
   readonly issuer: string;
   readonly audiences: readonly string[];
+  /** Tokens that are not verified twice; memory for them is taken at once. */
+  readonly capacity?: number;
 }
 
 /** A token of ours has about 500 characters. */
 const MAX_LENGTH = 2_048;
-const REMEMBERED = 50_000;
+const CAPACITY = 50_000;
 /** 64 bytes; for any other length jsonwebtoken throws a TypeError, as for a bug. */
 const SIGNATURE = /^[A-Za-z0-9_-]{85}[AQgw]$/;
 
@@ -58,7 +60,7 @@ const SIGNATURE = /^[A-Za-z0-9_-]{85}[AQgw]$/;
 export function createAccessTokens(needs: Needs): AccessTokens {
   const [audience] = needs.audiences;
   if (audience === undefined) throw new Error("an audience of our own is needed");
-  const verified = new LRUCache<string, Verified>({ max: REMEMBERED });
+  const verified = new LRUCache<string, Verified>({ max: needs.capacity ?? CAPACITY });
   return {
     issue: (session) => {
       const { accessSigner: signer } = needs.keyRing.current();
