@@ -167,10 +167,11 @@ describe("configuration", () => {
   });
 
   it("asks a process only for what it uses", () => {
-    const production = { NODE_ENV: "production", DATABASE_URL: "postgres://x/y" };
+    const production = { NODE_ENV: "production", DATABASE_URL: "postgres://x/y", PUBLIC_URL: "https://id.example.com" };
+    expect(Object.keys(problemsOf({ ...production, PUBLIC_URL: "" }, "api"))).toEqual(["PUBLIC_URL", "APP_API_TOKEN"]);
     expect(Object.keys(problemsOf(production, "worker"))).toEqual(["SMTP_URL", "MAIL_FROM"]);
     expect(problemsOf({ ...production, APP_API_TOKEN: "sixteen letters!" }, "api")).toEqual({});
-    expect(problemsOf(production, "migrate")).toEqual({});
+    expect(problemsOf({ ...production, PUBLIC_URL: "" }, "migrate")).toEqual({});
     expect(problemsOf({ NODE_ENV: "production" }, "controller")).toEqual({});
   });
 
@@ -191,7 +192,7 @@ describe("configuration", () => {
 
 describe("mail, as configured", () => {
   const smtp = { SMTP_URL: "smtp://app:pass@mail.example.com", MAIL_FROM: "no-reply@example.com" };
-  const production = { NODE_ENV: "production", SIDECAR: "dapr", DATABASE_URL: "postgres://x/y" };
+  const production = { NODE_ENV: "production", SIDECAR: "dapr", DATABASE_URL: "postgres://x/y", PUBLIC_URL: "https://id.example.com" };
 
   it("stays in the mailbox on one machine that was told of no server", () => {
     expect(readConfig({}, "standalone").smtp).toBeUndefined();

@@ -70,7 +70,7 @@ export const variables = z.object({
     .refine((text) => !URL.canParse(text) || isBare(new URL(text)), "a URL without user, `?` and `#`: links are made by adding to it")
     .optional()
     .describe(
-      "Links and the issuer of tokens are built from it, never from Host; http://localhost:PORT, and http://localhost:3002 as issuer",
+      "Links and the issuer of tokens are built from it, never from Host; needed in production, else http://localhost:PORT, and http://localhost:3002 as issuer",
     ),
   CORS_ORIGINS: list.optional().describe("Exact origins, separated by commas; none (npm start: any port of localhost)"),
   AVATAR_HOSTS: list

@@ -14,7 +14,13 @@ import { startWorkerProcess } from "../kit/service.ts";
 import { until } from "../kit/until.ts";
 
 /** Nobody is at the sidecar's port: mail needs none. */
-const PRODUCTION = { NODE_ENV: "production", SIDECAR: "dapr", DAPR_HTTP_PORT: "1", RATE_LIMITS: "on" };
+const PRODUCTION = {
+  NODE_ENV: "production",
+  SIDECAR: "dapr",
+  DAPR_HTTP_PORT: "1",
+  RATE_LIMITS: "on",
+  PUBLIC_URL: "https://id.example.com",
+};
 
 /** As far as these tests read it. */
 interface Services {
