@@ -31,6 +31,11 @@ function productionChecks(env: Variables, setting: Setting): ConfigProblem[] {
     problems.push({ variable: "SIDECAR", message: "must be dapr under NODE_ENV=production: the in-process one is for one machine" });
   if (env.MAIL_DRIVER === "mailbox")
     problems.push({ variable: "MAIL_DRIVER", message: "must be smtp under NODE_ENV=production: what is in the mailbox reaches nobody" });
+  if (env.PUBLIC_URL === undefined && setting !== "migrate" && setting !== "controller")
+    problems.push({
+      variable: "PUBLIC_URL",
+      message: "must be set under NODE_ENV=production: links in mail, the issuer of tokens and whether cookies are Secure come from it",
+    });
   return problems;
 }
 
@@ -40,12 +45,6 @@ function neededBy(env: Variables, setting: Setting): ConfigProblem[] {
   const hasDatabase = env.DATABASE_URL !== undefined || setting === "standalone" || setting === "controller";
   if (!hasDatabase)
     problems.push({ variable: "DATABASE_URL", message: "must be set: a URL like postgres://user:password@host:5432/videa_mozi_users" });
-  const saysWhereItIs = setting === "api" || setting === "worker" || setting === "standalone";
-  if (saysWhereItIs && env.NODE_ENV === "production" && env.PUBLIC_URL === undefined)
-    problems.push({
-      variable: "PUBLIC_URL",
-      message: "must be set under NODE_ENV=production: links in mail, the issuer of tokens and whether cookies are Secure come from it",
-    });
   const takesEvents = sidecarOf(env) === "dapr" && (setting === "api" || setting === "standalone");
   if (takesEvents && env.APP_API_TOKEN === undefined)
     problems.push({ variable: "APP_API_TOKEN", message: "must be set with SIDECAR=dapr: it is how daprd proves itself" });

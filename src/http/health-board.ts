@@ -1,6 +1,7 @@
 /** Asks the parts we depend on how they are: each at most once a second, never twice at once, never without end. */
 
 import type { Clock } from "#src/kernel/clock";
+import type { Log } from "#src/kernel/log";
 
 /** How a part is. */
 export type PartState = "up" | "degraded" | "down";
@@ -38,9 +39,9 @@ export interface HealthBoard {
   readonly latest: (name: string) => PartHealth | undefined;
 }
 
-/** However many probes come, each part is asked at most once in `FRESH_MS`. */
-export function createHealthBoard(checks: readonly Check[], clock: Clock): HealthBoard {
-  const parts = new Map(checks.map((check) => [check.name, watched(check, clock)]));
+/** However many probes come, each part is asked at most once in `FRESH_MS`. Whoever reads the log is told when a part's state changes, and why. */
+export function createHealthBoard(checks: readonly Check[], { clock, log }: { readonly clock: Clock; readonly log: Log }): HealthBoard {
+  const parts = new Map(checks.map((check) => [check.name, watched(check, clock, log)]));
   return {
     read: async () => Object.fromEntries(await Promise.all([...parts].map(async ([name, part]) => [name, await part.read()] as const))),
     latest: (name) => parts.get(name)?.latest(),
@@ -52,13 +53,14 @@ interface Part {
   readonly latest: () => PartHealth | undefined;
 }
 
-function watched({ check }: Check, clock: Clock): Part {
+function watched({ name, check }: Check, clock: Clock, log: Log): Part {
   let known: PartHealth | undefined;
   let askedAtMs = Number.NEGATIVE_INFINITY;
   let asking: Promise<PartHealth> | undefined;
   const ask = async (): Promise<PartHealth> => {
-    const result = await bounded(check);
+    const { error, ...result } = await bounded(check);
     const same = known?.state === result.state ? known : undefined;
+    if (same === undefined) tellChange(log, name, { ...result, error }, known && clock.monotonicMs() - known.sinceMonotonicMs);
     known = { ...result, since: same?.since ?? clock.now(), sinceMonotonicMs: same?.sinceMonotonicMs ?? clock.monotonicMs() };
     askedAtMs = clock.monotonicMs();
     asking = undefined;
@@ -76,11 +78,19 @@ function watched({ check }: Check, clock: Clock): Part {
   return { read, latest };
 }
 
-function bounded(check: Check["check"]): Promise<CheckResult> {
+/** What the answer does not say, for it may hold an address. */
+type Looked = CheckResult & { readonly error?: unknown };
+
+function tellChange(log: Log, part: string, { state, detail, error }: Looked, beforeMs: number | undefined): void {
+  if (state !== "up") log.warn({ part, state, detail, error }, "a part is not as it should be");
+  else if (beforeMs !== undefined) log.info({ part, forSeconds: Math.round(beforeMs / 1_000) }, "a part is well again");
+}
+
+function bounded(check: Check["check"]): Promise<Looked> {
   return new Promise((resolve) => {
-    const down = (detail: string): void => resolve({ state: "down", latencyMs: CHECK_LIMIT_MS, detail });
+    const down = (detail: string, error?: unknown): void => resolve({ state: "down", latencyMs: CHECK_LIMIT_MS, detail, error });
     const timer = setTimeout(() => down("no answer in a second"), CHECK_LIMIT_MS);
-    const failed = (): void => down("the check failed");
+    const failed = (error: unknown): void => down("the check failed", error);
     void Promise.resolve()
       .then(check)
       .then(resolve, failed)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import { silentLog } from "#src/kernel/log";
 import { serveApp } from "../../test/kit/http-app.ts";
 import { until } from "../../test/kit/until.ts";
 import { createHealthBoard, type CheckResult } from "./health-board.ts";
@@ -16,6 +17,7 @@ function health(options: Partial<HealthOptions>): ReturnType<typeof healthRoutes
     checks: [],
     vitalCheck: "database",
     clock: handClock(),
+    log: silentLog,
     isStarted: () => true,
     isDraining: () => false,
     summary: async () => ({ sockets: 3 }),
@@ -114,10 +116,10 @@ describe("the board", () => {
     const clock = handClock();
     let asked = 0;
     let answer: (result: CheckResult) => void = () => {};
-    const board = createHealthBoard(
-      [{ name: "database", check: () => new Promise((resolve) => ((asked += 1), (answer = resolve))) }],
+    const board = createHealthBoard([{ name: "database", check: () => new Promise((resolve) => ((asked += 1), (answer = resolve))) }], {
       clock,
-    );
+      log: silentLog,
+    });
     const reads = Array.from({ length: 100 }, () => board.read());
     await until(() => asked === 1);
     answer(up);
@@ -141,8 +143,38 @@ describe("the board", () => {
           },
         },
       ],
-      handClock(),
+      { clock: handClock(), log: silentLog },
     );
     expect(await board.read()).toMatchObject({ database: { state: "down", detail: "the check failed" } });
+  });
+
+  it("logs each change of a part's state once, with the error that the answer leaves out", async () => {
+    const clock = handClock();
+    const lines: unknown[][] = [];
+    const say =
+      (level: string) =>
+      (fields: object, message: string): void =>
+        void lines.push([level, message, fields]);
+    const outage = new Error("connect ECONNREFUSED 10.0.0.5:5432");
+    let check = async (): Promise<CheckResult> => up;
+    const board = createHealthBoard([{ name: "database", check: () => check() }], {
+      clock,
+      log: { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") },
+    });
+    const after = async (ms: number): Promise<void> => {
+      clock.nowMs += ms;
+      await board.read();
+    };
+    await after(0);
+    check = () => Promise.reject(outage);
+    await after(1_000);
+    await after(5_000);
+    check = async () => up;
+    await after(30_000);
+    await after(5_000);
+    expect(lines).toEqual([
+      ["warn", "a part is not as it should be", { part: "database", state: "down", detail: "the check failed", error: outage }],
+      ["info", "a part is well again", { part: "database", forSeconds: 35 }],
+    ]);
   });
 });

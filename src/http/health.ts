@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { anyone, type Action } from "#src/kernel/actor";
 import type { Clock } from "#src/kernel/clock";
+import type { Log } from "#src/kernel/log";
 import { createHealthBoard, type Check, type HealthBoard, type PartHealth } from "./health-board.ts";
 import { route, type Answer, type Route } from "./route.ts";
 
@@ -11,6 +12,7 @@ export interface HealthOptions {
   /** The check whose outage, once it has lasted, takes the process out of service. */
   readonly vitalCheck: string;
   readonly clock: Clock;
+  readonly log: Log;
   readonly isStarted: () => boolean;
   readonly isDraining: () => boolean;
   /** The JSON summary. */
@@ -41,7 +43,7 @@ const summarySchema = z.looseObject({});
 
 /** `GET /health`, `/health/ready`, `/health/services`, `/health/metrics` and `/metrics`. */
 export function healthRoutes(options: HealthOptions): Route<unknown>[] {
-  const board = createHealthBoard(options.checks, options.clock);
+  const board = createHealthBoard(options.checks, options);
   const read = (path: string, summary: string): Pick<Route<unknown>, "method" | "path" | "tag" | "summary" | "problems" | "throttle"> => ({
     method: "get",
     path,

@@ -37,6 +37,7 @@ export async function openHealthDoor(
       checks,
       vitalCheck: "database",
       clock,
+      log,
       isStarted,
       isDraining: server.isDraining,
       summary: metrics.summary,

@@ -191,6 +191,7 @@ async function openApp(
     checks: apiChecks({ ...parts, sharingAttempts: identity.sharingAttempts }),
     vitalCheck: "database",
     clock,
+    log,
     isStarted: rest.isStarted,
     isDraining: rest.http.isDraining,
     summary: metrics.summary,
