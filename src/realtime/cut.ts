@@ -29,8 +29,11 @@ export function farewellOf(connection: Connection, problem: Problem): Farewell {
   return notice === undefined || notice === null ? revokedFarewell(connection, problem.code) : restrictedFarewell(notice);
 }
 
-/** How long the gate may take to say what the notice is; the connection is cut in any case. */
-const NOTICE_WAIT_MS = 100;
+/**
+ * How long the gate may take to say what the notice is; the connection is cut in any case, and well within the second that a ban has. A
+ * process that has just started, on cores that have much to do, took more than 100.
+ */
+const NOTICE_WAIT_MS = 250;
 
 /** The notice of an account that was just restricted, from the refusal the gate has for one of its tokens. */
 export async function noticeFromGate(gate: Gate, connection: Connection): Promise<unknown> {
