@@ -127,8 +127,8 @@ describe("the relay", () => {
     });
     await fillOutbox(database.db, database.subjects, 1);
     await allDone(database.db, 60_000);
-    // None, but where this machine stands still; without bounds more than half.
-    expect(loop.relay.figures().repeated).toBeLessThan(500);
+    // Some, where this machine stands still; without bounds more than half.
+    expect(loop.relay.figures().repeated).toBeLessThan(200);
   });
 
   it("lets a user's next event leave only after the receipt of the one before, and others meanwhile", async () => {

@@ -21,8 +21,6 @@ export interface LoadResult {
   readonly requests: number;
   /** Requests that had no answer or another than 200, in words. */
   readonly failed: readonly string[];
-  /** Requests that were asked to come again in a moment, for want of cores (503 `service.busy`), and came again. */
-  readonly again: number;
   /** Milliseconds from sending to the whole answer, sorted. */
   readonly tookMs: readonly number[];
   /** How often a socket was closed and had been told to reconnect before. */
@@ -66,13 +64,7 @@ export function startLoad(
   };
 }
 
-/** What a 503 says, as far as it is read here. */
-interface Busy {
-  readonly code: string;
-  readonly retryAfterSeconds: number;
-}
-
-type Answered = Pick<LoadResult, "requests" | "failed" | "again" | "tookMs">;
+type Answered = Pick<LoadResult, "requests" | "failed" | "tookMs">;
 
 function startRequests(url: string, people: readonly LoadPerson[], perSecond: number): { readonly stop: () => Promise<Answered> } {
   const http = new HttpClient(url, { maxSockets: CONNECTIONS });
@@ -80,19 +72,10 @@ function startRequests(url: string, people: readonly LoadPerson[], perSecond: nu
   const tookMs: number[] = [];
   const underWay = new Set<Promise<void>>();
   let count = 0;
-  let again = 0;
-  const sendOnce = async (index: number): Promise<Answer<unknown>> => {
+  const send = async (index: number): Promise<Answer<unknown>> => {
     const token = people[index % people.length]?.accessToken;
     if (index % CHANGES_EVERY !== 0) return await http.get("/api/users/me", token);
     return await http.send("PATCH", "/api/users/me", { token, body: { bio: `change ${index}` } });
-  };
-  const send = async (index: number): Promise<Answer<unknown>> => {
-    const answer = await sendOnce(index);
-    const { code, retryAfterSeconds = 0 } = (answer.body ?? {}) as Partial<Busy>;
-    if (answer.status !== 503 || code !== "service.busy") return answer;
-    again += 1;
-    await delay(retryAfterSeconds * 1_000);
-    return await sendOnce(index);
   };
   const one = async (index: number): Promise<void> => {
     try {
@@ -117,7 +100,7 @@ function startRequests(url: string, people: readonly LoadPerson[], perSecond: nu
       clearInterval(timer);
       await Promise.all(underWay);
       http[Symbol.dispose]();
-      return { requests: count, failed, again, tookMs: tookMs.toSorted((a, b) => a - b) };
+      return { requests: count, failed, tookMs: tookMs.toSorted((a, b) => a - b) };
     },
   };
 }
