@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { io, type Socket } from "socket.io-client";
 import { z } from "zod";
 import { account, type Actor, type Gate, type Throttle } from "#src/kernel/actor";
-import { systemClock } from "#src/kernel/clock";
+import { delay, systemClock } from "#src/kernel/clock";
 import type { SessionId, UserId } from "#src/kernel/ids";
 import type { LogFields } from "#src/kernel/log";
 import { Problem, problem } from "#src/kernel/problem";
@@ -608,6 +608,21 @@ describe("the end of sessions", () => {
     await restrict("cleo");
     await until(() => cleo.ended());
     expect(cleo.received).toEqual([["session:revoked", { sessionId: sessionId("cleofirst"), reason: "account.restricted" }]]);
+  });
+
+  it("waits a moment for the notice of whoever is restricted, for a process with much to do", async () => {
+    const gate = new TestGate();
+    // Timers end in the order of their times, however late: this is no race.
+    const slowly: Gate = async (token, access) => {
+      if (gate.refusals.has("ann")) await delay(150);
+      return await gate.ask(token, access);
+    };
+    const node = await startNode({ gate: slowly });
+    const ann = await connected(node, "ann");
+    gate.refusals.set("ann", new Problem(accountRestricted, { extensions: { restriction: notice } }));
+    await node.realtime.cut({ subject: userId("ann"), sessionId: null, reason: "account.restricted" });
+    await until(() => ann.ended());
+    expect(ann.received).toEqual([["account:restricted", notice]]);
   });
 
   it("looks at nothing that a connection sends once it is to be cut", async () => {
