@@ -28,7 +28,22 @@ interface JestResult {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
   readonly numRuntimeErrorTestSuites: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: "passed" | "failed";
+    readonly assertionResults: readonly { readonly status: string }[];
+  }[];
 }
+
+/** What a run of Jest came to. */
+interface Outcome extends Tally {
+  readonly failedFiles: readonly string[];
+  /** In files without a failure. */
+  readonly passedElsewhere: number;
+}
+
+/** How many files are tested at once: three on a quick machine, two on any, one where nothing may be beside. */
+type Lanes = 1 | 2 | 3;
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Outages, which are mostly waited for: beside each other, and nothing else beside them. */
@@ -48,6 +63,7 @@ const INTERRUPTED = 130;
 /** Each with a group of its own, so that an interrupted run ends with all its workers (see `abandon`). */
 const running = new Set<ChildProcess>();
 const abandoned = new AbortController();
+let runs = 0;
 const folder = await createRunFolder(process.pid);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => void abandon());
 // Run as a child by scripts/node24.js, which is gone.
@@ -85,29 +101,32 @@ async function tools(): Promise<void> {
 
 /**
  * What wants the machine for itself comes last: nothing is failed there because another test took the cores. How much runs at once
- * is for the machine to say, before each part: on a quick one, two lanes leave a third of both cores idle; and it may be quick for minutes only.
+ * is for the machine to say, before each part: on a quick one, two lanes leave a third of both cores idle.
  */
 async function everything(): Promise<readonly Tally[]> {
   const images = buildImages();
   const later = [FAULTS, LOADS, THOUSAND, ALONE].map(under);
-  const tallies = [await jest([lanes(await isQuick()), "--testPathIgnorePatterns", ...later, "/node_modules/"])];
-  tallies.push(...((await isQuick()) ? await outagesAtOnce() : await outagesInTurn()));
-  tallies.push(await jest(["--runInBand", under(THOUSAND)], "thousand.json"));
+  const tallies: Tally[] = [];
+  const rest = ["--testPathIgnorePatterns", ...later, "/node_modules/"];
+  tallies.push((await isQuick()) ? await whileQuick(rest, 3) : await jest(rest, 2));
+  if (await isQuick()) tallies.push(await whileQuick([under(FAULTS), under(LOADS)], 3));
+  else tallies.push(await jest([under(FAULTS)], 2), await jest([under(LOADS)], 1));
+  tallies.push(await jest([under(THOUSAND)], 1));
   await images;
-  tallies.push(await jest([(await isQuick()) ? lanes(false) : "--runInBand", under(ALONE)], "alone.json"));
+  tallies.push((await isQuick()) ? await whileQuick([under(ALONE)], 2) : await jest([under(ALONE)], 1));
   return tallies;
 }
 
-async function outagesInTurn(): Promise<readonly Tally[]> {
-  return [await jest([lanes(false), under(FAULTS)], "faults.json"), await jest(["--runInBand", under(LOADS)], "loads.json")];
-}
-
-/** On a machine that was quick at the beginning and is not at the end, what failed beside others says nothing: it is asked in turn. */
-async function outagesAtOnce(): Promise<readonly Tally[]> {
-  const tally = await jest([lanes(true), under(FAULTS), under(LOADS)], "outages.json");
-  if (tally.failed === 0 || (await isQuick())) return [tally];
-  process.stdout.write("Outages in three lanes want a quick machine, and it was none: once more, in turn\n");
-  return outagesInTurn();
+/**
+ * Tests in as many lanes as a quick machine has cores for. It may be quick for minutes only: where it is not when they end, what failed
+ * beside others failed for want of cores, or not; it is asked once more, one by one.
+ */
+async function whileQuick(tests: readonly string[], lanes: Lanes): Promise<Tally> {
+  const first = await jest(tests, lanes);
+  if (first.failedFiles.length === 0 || (await isQuick())) return first;
+  process.stdout.write(`It was quick no more: ${first.failedFiles.length} files once more, one by one\n`);
+  const second = await jest(["--runTestsByPath", ...first.failedFiles], 1);
+  return { passed: first.passedElsewhere + second.passed, failed: second.failed };
 }
 
 async function isQuick(): Promise<boolean> {
@@ -121,10 +140,6 @@ async function isQuick(): Promise<boolean> {
 
 function under(files: string): string {
   return `/test/(${files})`;
-}
-
-function lanes(quick: boolean): string {
-  return `--maxWorkers=${quick ? 3 : 2}`;
 }
 
 /** For the cluster that comes last, with what the tests before it leave of the cores. Never fails: the cluster's own test says what it lacks. */
@@ -141,17 +156,27 @@ async function check(): Promise<Tally> {
   return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
 }
 
-async function jest(jestArguments: readonly string[], resultName = "jest.json"): Promise<Tally> {
-  const result = join(folder, resultName);
+/** @param lanes as Jest's own settings have it when left out */
+async function jest(jestArguments: readonly string[], lanes?: Lanes): Promise<Outcome> {
+  const result = join(folder, `jest-${(runs += 1)}.json`);
   const program = fileURLToPath(import.meta.resolve("jest/bin/jest"));
   const flags = ["--experimental-vm-modules", "--disable-warning=ExperimentalWarning"];
-  const { code, hung } = await run([...flags, program, "--json", `--outputFile=${result}`, ...jestArguments], result);
-  if (!existsSync(result)) return { passed: 0, failed: 1 };
-  const { numPassedTests, numFailedTests, numRuntimeErrorTestSuites } = JSON.parse(await readFile(result, "utf8")) as JestResult;
+  const beside = lanes === undefined ? [] : lanes === 1 ? ["--runInBand"] : [`--maxWorkers=${lanes}`];
+  const { code, hung } = await run([...flags, program, "--json", `--outputFile=${result}`, ...beside, ...jestArguments], result);
+  if (!existsSync(result)) return { passed: 0, failed: 1, failedFiles: [], passedElsewhere: 0 };
+  const { numPassedTests, numFailedTests, numRuntimeErrorTestSuites, testResults } = JSON.parse(
+    await readFile(result, "utf8"),
+  ) as JestResult;
   const failed = numFailedTests + numRuntimeErrorTestSuites;
   // Jest may fail without a failing test: none was found, or something of a test's outlived it.
   const otherwise = failed === 0 && (code !== 0 || hung) ? 1 : 0;
-  return { passed: numPassedTests, failed: failed + otherwise };
+  const [good, bad] = [testResults.filter(({ status }) => status === "passed"), testResults.filter(({ status }) => status === "failed")];
+  return {
+    passed: numPassedTests,
+    failed: failed + otherwise,
+    failedFiles: bad.map(({ name }) => name),
+    passedElsewhere: good.flatMap(({ assertionResults }) => assertionResults).filter(({ status }) => status === "passed").length,
+  };
 }
 
 /** Runs Node on a script and shows what it says. One that has written `result` and does not leave by itself is ended: `hung`. */

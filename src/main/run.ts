@@ -1,4 +1,4 @@
-/** The life of a process: configuration, start, signals, an orderly end. */
+/** The life of a process: configuration, start, an orderly end when it is told to leave. */
 
 import { ConfigError, readConfig, type Config } from "#src/config/config";
 import type { Setting } from "#src/config/cross-checks";
@@ -7,6 +7,7 @@ import type { Log } from "#src/kernel/log";
 import { createLog } from "#src/telemetry/log";
 import { startTracing, type TracingOptions } from "#src/telemetry/tracing";
 import { leaveWithParent } from "./leave-with-parent.ts";
+import type { Leaving } from "./leaving.ts";
 import { version } from "./version.ts";
 import type { Running } from "./work.ts";
 
@@ -21,8 +22,8 @@ export interface ProcessSpec {
 /** Requests get 10 s to finish and sockets 2; then whatever is left is cut, in ms. */
 const STOP_GRACE_MS = 15_000;
 
-/** Runs until a signal or the end of its parent. Exits non-zero on bad configuration and on a start that failed. */
-export async function runProcess(spec: ProcessSpec): Promise<void> {
+/** Runs until it is told to leave, or its parent is gone. Exits non-zero on bad configuration and on a start that failed. */
+export async function runProcess(spec: ProcessSpec, told: Leaving): Promise<void> {
   const config = configOrExit(spec.setting);
   const log = createLog({ level: config.logLevel, fields: { process: spec.name } });
   process.on("unhandledRejection", (error) => log.error({ error }, "a rejection that nobody handled"));
@@ -36,7 +37,7 @@ export async function runProcess(spec: ProcessSpec): Promise<void> {
       leave.abort(new Error(why));
       resolve(why);
     };
-    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => go(signal));
+    told(go);
     leaveWithParent(() => go("the parent is gone"));
   });
   const tracing = await startTracing(tracingOptions(config, spec.name, log));

@@ -8,11 +8,12 @@ import { createPasswordHasher, ensureFirstAdmin } from "#src/features/sign-in/pu
 import type { Log } from "#src/kernel/log";
 import { openCore, urlsOf, type CoreDeps, type DatabaseUrls } from "./deps.ts";
 import { ensureSigningKeys, keepRotating, readOwnKeys } from "./own-keys.ts";
+import { listenForTheEnd } from "./leaving.ts";
 import { runProcess } from "./run.ts";
 import { startApi } from "./serve.ts";
 import { startWork, type Running } from "./work.ts";
 
-await runProcess({ name: "standalone", setting: "standalone", start: startStandalone });
+await runProcess({ name: "standalone", setting: "standalone", start: startStandalone }, listenForTheEnd());
 
 async function startStandalone(config: Config, log: Log, leaving: AbortSignal): Promise<Running> {
   say("Starting User Service …");

@@ -276,6 +276,16 @@ describeWith("helm", "the chart", (helm) => {
     expect(byName(written)).toEqual(byName(made));
   });
 
+  it("has sidecars sign in to Redis as whom it is told, over TLS", () => {
+    const { metadata } = rendered("full").one("Component", "state").spec;
+    expect(metadata).toEqual(
+      expect.arrayContaining([
+        { name: "redisUsername", value: "people" },
+        { name: "enableTLS", value: "true" },
+      ]),
+    );
+  });
+
   it("lets nobody invoke it but the controller of its own namespace and trust domain", () => {
     const { accessControl } = rendered("full").one("Configuration", "user-service").spec;
     expect(accessControl).toMatchObject({ defaultAction: "deny", trustDomain: "people" });

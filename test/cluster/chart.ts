@@ -161,7 +161,7 @@ export const MATRIX: Readonly<Record<string, Values>> = {
     caCertificates: "our-authorities",
     "secrets.firstAdmin": "first-admin",
     tokens: { daprApi: { existingSecret: "dapr-token" }, appApi: { existingSecret: "app-token" } },
-    dapr: { redisTls: true, trustDomain: "people", logLevel: "debug", resources: quantity },
+    dapr: { redisTls: true, redisUsername: "people", trustDomain: "people", logLevel: "debug", resources: quantity },
     "api.resources": quantity,
     "api.maxSurge": "50%",
     "api.autoscaling.extraMetrics": [

@@ -120,7 +120,7 @@ describe("session gate", () => {
     await using guarded = guard(kit);
     const { accessToken } = await kit.begin(ann);
     await guarded.gate(accessToken, account);
-    await impose(kit, ann.id, "suspend", 0.4);
+    await impose(kit, ann.id, "suspend", 2);
     await until(() => guarded.told.length === 1);
     expect(await codeOf(guarded.gate(accessToken, account))).toBe("account.restricted");
 
@@ -138,7 +138,7 @@ describe("session gate", () => {
       await affected(
         tx,
         sql`insert into restrictions (id, user_id, kind, reason_policy, reason, starts_at, expires_at)
-            values (gen_random_uuid(), ${ann.id}::uuid, 'suspend', 1, 'spam', now() + interval '300 ms', now() + interval '900 ms')`,
+            values (gen_random_uuid(), ${ann.id}::uuid, 'suspend', 1, 'spam', now() + interval '1 s', now() + interval '3 s')`,
       );
       await setStatus(tx, ann.id);
       await announceChange(tx, ann.id);
