@@ -30,7 +30,6 @@ export async function openOwnConnection(options: OwnConnectionOptions): Promise<
     connectionString: options.url,
     application_name: options.applicationName,
     connectionTimeoutMillis: options.timeoutMs,
-    query_timeout: options.timeoutMs,
     keepAlive: true,
   });
   let alive = true;
@@ -45,17 +44,32 @@ export async function openOwnConnection(options: OwnConnectionOptions): Promise<
   const close = (): void => void client.end().catch(() => {});
   try {
     await client.connect();
-    await client.query(`listen ${client.escapeIdentifier(options.channel)}`);
+    await within(options.timeoutMs, client.query(`listen ${client.escapeIdentifier(options.channel)}`));
   } catch (error) {
     close();
     throw error;
   }
   return {
-    query: async (statement) => (await client.query({ ...statement, values: [...(statement.values ?? [])] })).rows as never[],
+    query: async (statement) => {
+      const asked = client.query({ ...statement, values: [...(statement.values ?? [])] });
+      return (await within(options.timeoutMs, asked)).rows as never[];
+    },
     isAlive: () => alive,
     [Symbol.asyncDispose]: async () => {
       close();
       await Promise.resolve();
     },
   };
+}
+
+/**
+ * Not the driver's own time-out: of a process that stood still, timers are looked at before sockets, and a connection whose answer had
+ * come long ago would be given up for a pause of ours.
+ */
+function within<Answer>(timeoutMs: number, asked: Promise<Answer>): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const late = (): void => reject(new Error(`no answer within ${timeoutMs} ms`));
+    const timer = setTimeout(() => setImmediate(late), timeoutMs);
+    asked.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }

@@ -27,7 +27,9 @@ const POLL_MS = 100;
 /** Memory may be used only while the last finished read was sent less than this ago. */
 const LEASE_MS = 500;
 const READ_TIMEOUT_MS = 750;
-const WAIT_DEADLINE_MS = 1_000;
+/** Whoever waits gives up after a second in which this process ran: of a time in which it stood still, it counts one tick. */
+const WAIT_TICK_MS = 100;
+const WAIT_TICKS = 10;
 /** Rows are kept for 24 h; a gap far below that already starts afresh. */
 const RESET_GAP_MS = 60 * 60 * 1000;
 
@@ -37,7 +39,7 @@ const OWN_READ_MS = 300;
 interface Waiter {
   readonly resolve: () => void;
   readonly reject: (problem: Problem) => void;
-  readonly timer: NodeJS.Timeout;
+  ticksLeft: number;
 }
 
 /** Reads until stopped; a lost or half-open connection is given up within a second and replaced. */
@@ -45,6 +47,7 @@ export class RevocationFeed {
   readonly #needs: Needs;
   readonly #stop = new AbortController();
   readonly #waiters = new Set<Waiter>();
+  #ticker: NodeJS.Timeout | undefined;
   readonly #settling = new Set<{ readonly askedMs: number; readonly done: () => void }>();
   #position: FeedPosition | undefined;
   #sentMs = Number.NEGATIVE_INFINITY;
@@ -82,22 +85,31 @@ export class RevocationFeed {
 
   /**
    * Resolves at the next finished read that makes memory usable; sends none of its own.
-   * @throws Problem `service.busy` after a second
+   * @throws Problem `service.busy` after a second in which this process ran
    */
   untilFresh(): Promise<void> {
     if (this.isFresh()) return Promise.resolve();
     this.#hurry?.();
     return new Promise((resolve, reject) => {
-      const waiter: Waiter = {
-        resolve,
-        reject,
-        timer: setTimeout(() => {
-          this.#waiters.delete(waiter);
-          reject(new Problem(serviceBusy, { detail: "Sessions cannot be checked just now", retryAfterSeconds: 1 }));
-        }, WAIT_DEADLINE_MS),
-      };
-      this.#waiters.add(waiter);
+      this.#waiters.add({ resolve, reject, ticksLeft: WAIT_TICKS });
+      this.#ticker ??= setInterval(() => this.#tick(), WAIT_TICK_MS);
     });
+  }
+
+  #tick(): void {
+    for (const waiter of this.#waiters) {
+      waiter.ticksLeft -= 1;
+      if (waiter.ticksLeft > 0) continue;
+      this.#waiters.delete(waiter);
+      waiter.reject(new Problem(serviceBusy, { detail: "Sessions cannot be checked just now", retryAfterSeconds: 1 }));
+    }
+    this.#rest();
+  }
+
+  #rest(): void {
+    if (this.#waiters.size > 0) return;
+    clearInterval(this.#ticker);
+    this.#ticker = undefined;
   }
 
   /**
@@ -186,11 +198,9 @@ export class RevocationFeed {
   #wake(): void {
     for (const entry of this.#settling) if (this.#sentMs >= entry.askedMs) entry.done();
     if (!this.isFresh()) return;
-    for (const waiter of this.#waiters) {
-      clearTimeout(waiter.timer);
-      waiter.resolve();
-    }
+    for (const waiter of this.#waiters) waiter.resolve();
     this.#waiters.clear();
+    this.#rest();
   }
 
   /** Until the next poll, a hint, or somebody who waits. */

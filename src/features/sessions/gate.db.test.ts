@@ -190,6 +190,31 @@ describe("session gate", () => {
     }
   });
 
+  it("does not hold it against the database, nor against who asks, that this process stood still", async () => {
+    await using kit = await sessionKit();
+    const { ann } = await people(kit.db, { ann: {} });
+    await using guarded = guard(kit);
+    const { accessToken } = await kit.begin(ann);
+    await guarded.gate(accessToken, account);
+    await using looking = await superuser(kit);
+    const reader = async (): Promise<unknown[]> =>
+      (
+        await looking.client.query(
+          "select pid from pg_stat_activity where application_name = 'user-service feed' and datname = current_database()",
+        )
+      ).rows;
+    const before = await reader();
+
+    standStill(600);
+    const asked = codeOf(guarded.gate(accessToken, account));
+    // The read it waits for is sent before we stand still again.
+    await new Promise((resolve) => setImmediate(resolve));
+    standStill(1_500);
+
+    expect(await asked).toBe("ok");
+    expect([await reader(), guarded.resets()]).toEqual([before, 1]);
+  });
+
   it("hears of a transaction that took its number early and committed late, once, without NOTIFY", async () => {
     await using kit = await sessionKit();
     const { ann, bob } = await people(kit.db, { ann: {}, bob: {} });
@@ -302,6 +327,11 @@ describe("session gate", () => {
     expect(await codeOf(guarded.gate(laptop.accessToken, account))).toBe("ok");
   });
 });
+
+/** Nothing of this process runs for so long. */
+function standStill(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
 
 async function superuser(kit: SessionKit): Promise<AsyncDisposable & { readonly client: pg.Client }> {
   const client = new pg.Client({ connectionString: kit.database.adminUrl });
