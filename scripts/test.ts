@@ -124,7 +124,8 @@ async function everything(): Promise<readonly Tally[]> {
 async function whileQuick(tests: readonly string[], lanes: Lanes): Promise<Tally> {
   const first = await jest(tests, lanes);
   if (first.failedFiles.length === 0 || (await isQuick())) return first;
-  process.stdout.write(`It was quick no more: ${first.failedFiles.length} files once more, one by one\n`);
+  const names = first.failedFiles.map((file) => file.replace(`${root}/`, ""));
+  process.stdout.write(`It was quick no more; what failed is asked once more, one by one: ${names.join(", ")}\n`);
   const second = await jest(["--runTestsByPath", ...first.failedFiles], 1);
   return { passed: first.passedElsewhere + second.passed, failed: second.failed };
 }
