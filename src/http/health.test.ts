@@ -71,10 +71,17 @@ describe("health", () => {
   });
 
   it("does not wait for a part that hangs before it says whether it is ready", async () => {
-    await using app = await serveApp(health({ checks: [{ name: "database", check: () => new Promise(() => {}) }] }));
-    const startedMs = performance.now();
-    expect((await ask(app.url, "/health/ready"))[0]).toBe(200);
-    expect(performance.now() - startedMs).toBeLessThan(500);
+    const hanging = (): ReturnType<typeof health> => health({ checks: [{ name: "database", check: () => new Promise(() => {}) }] });
+    const tookMs: number[] = [];
+    for (let i = 0; i < 3; i += 1) {
+      await using app = await serveApp(hanging());
+      const startedMs = performance.now();
+      expect((await ask(app.url, "/health/ready"))[0]).toBe(200);
+      tookMs.push(performance.now() - startedMs);
+    }
+    // The machine may pause once; who waits for the part does so each time, for a second.
+    expect(Math.min(...tookMs)).toBeLessThan(500);
+    await using app = await serveApp(hanging());
     expect(await ask(app.url, "/health/services")).toEqual([
       200,
       { status: "down", services: { database: expect.objectContaining({ state: "down", detail: "no answer in a second" }) } },
