@@ -42,7 +42,7 @@ interface Outcome extends Tally {
   readonly passedElsewhere: number;
 }
 
-/** How many files are tested at once: three on a quick machine, two on any, one where nothing may be beside. */
+/** How many files are tested at once: three on a quick machine only, one where nothing may be beside. */
 type Lanes = 1 | 2 | 3;
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -79,8 +79,7 @@ async function main(jestArguments: readonly string[]): Promise<number> {
   if (jestArguments.length === 0) await tools();
   const tallies = jestArguments.length === 0 ? [await check(), ...(await everything())] : [await jest(jestArguments)];
   tallies.push(reportMissing());
-  if (askedTwice.length > 0)
-    process.stdout.write(`Failed beside others on a slow machine, and were asked once more: ${askedTwice.join(", ")}\n`);
+  if (askedTwice.length > 0) process.stdout.write(`Run twice, for the machine became slow: ${askedTwice.join(", ")}\n`);
   await removeRunFolder(folder);
   const passed = tallies.reduce((sum, tally) => sum + tally.passed, 0);
   const failed = tallies.reduce((sum, tally) => sum + tally.failed, 0);
@@ -111,24 +110,24 @@ async function everything(): Promise<readonly Tally[]> {
   const later = [FAULTS, LOADS, THOUSAND, ALONE].map(under);
   const tallies: Tally[] = [];
   const rest = ["--testPathIgnorePatterns", ...later, "/node_modules/"];
-  tallies.push(await inLanes(rest, (await isQuick()) ? 3 : 2));
-  if (await isQuick()) tallies.push(await inLanes([under(FAULTS), under(LOADS)], 3));
-  else tallies.push(await inLanes([under(FAULTS)], 2), await jest([under(LOADS)], 1));
+  tallies.push((await isQuick()) ? await whileQuick(rest, 3) : await jest(rest, 2));
+  if (await isQuick()) tallies.push(await whileQuick([under(FAULTS), under(LOADS)], 3));
+  else tallies.push(await jest([under(FAULTS)], 2), await jest([under(LOADS)], 1));
   tallies.push(await jest([under(THOUSAND)], 1));
   await images;
-  tallies.push((await isQuick()) ? await inLanes([under(ALONE)], 2) : await jest([under(ALONE)], 1));
+  tallies.push((await isQuick()) ? await whileQuick([under(ALONE)], 2) : await jest([under(ALONE)], 1));
   return tallies;
 }
 
 /**
- * Tests beside each other. On a quick machine what fails has failed. One that is slow, or has become so, may have had no cores for it:
- * there it is asked once more, one by one, and named at the end of the run.
+ * Tests beside each other as a quick machine has the cores for. It may be quick for minutes only: where it is not when they end, these
+ * were too many at once. What failed is run as on a slow machine then, and named at the end; a machine that stays quick has no second try.
  */
-async function inLanes(tests: readonly string[], lanes: 2 | 3): Promise<Tally> {
+async function whileQuick(tests: readonly string[], lanes: 2 | 3): Promise<Tally> {
   const first = await jest(tests, lanes);
   if (first.failedFiles.length === 0 || (await isQuick())) return first;
   const names = first.failedFiles.map((file) => file.replace(`${root}/`, ""));
-  process.stdout.write(`Failed beside others; once more, one by one: ${names.join(", ")}\n`);
+  process.stdout.write(`The machine was quick and is not any more; what failed once more, one by one: ${names.join(", ")}\n`);
   askedTwice.push(...names);
   const second = await jest(["--runTestsByPath", ...first.failedFiles], 1);
   return { passed: first.passedElsewhere + second.passed, failed: second.failed };

@@ -65,7 +65,7 @@ describeWithAll(MESH_TOOLS, "no event is lost when", (paths) => {
     expect(failed).toEqual([]);
     expect([...leaving.process.errors(), ...api.process.errors()]).toEqual([]);
     await expectNothingLost(mesh, neighbour);
-  }, 240_000);
+  }, 120_000);
 
   it("Redis is away; each process counts for itself meanwhile, and says so", async () => {
     const counting = await mesh.startApi({ RATE_LIMITS: "on" });
@@ -95,5 +95,5 @@ describeWithAll(MESH_TOOLS, "no event is lost when", (paths) => {
     await untilHealth(counting.process, /^up$/);
     expect(failed).toEqual([]);
     await expectNothingLost(mesh, neighbour);
-  }, 240_000);
+  }, 120_000);
 });

@@ -185,49 +185,23 @@ export async function underLoad(mesh: Mesh, apis: ApiProcess[], work: (load: Loa
   return failed;
 }
 
-/**
- * Waits until `count` answers 0. How long that takes is for the machine to say: it is over when nothing has come for `stuckMs`.
- * @throws then, with the last count
- */
-async function untilNone(
-  count: () => number | Promise<number>,
-  options: { readonly stuckMs: number; readonly what: string },
-): Promise<void> {
-  let least = Number.POSITIVE_INFINITY;
-  let cameMs = performance.now();
-  for (;;) {
-    const left = await count();
-    if (left === 0) return;
-    if (left < least) [least, cameMs] = [left, performance.now()];
-    if (performance.now() - cameMs > options.stuckMs)
-      throw new Error(`${options.what}: ${left} left, and none came for ${options.stuckMs} ms`);
-    await delay(150);
-  }
-}
-
-/**
- * Waits until every event that was written up to now has its receipt; the load may go on.
- * @param stuckMs after how long without any receipt there is no more hope
- * @returns how long that took, in ms
- */
-export async function untilDelivered(mesh: Mesh, stuckMs: number): Promise<number> {
+/** Waits until every event that was written up to now has its receipt; the load may go on. @returns how long that took, in ms */
+export async function untilDelivered(mesh: Mesh, withinMs: number): Promise<number> {
   const beganMs = performance.now();
   const [last] = await onDatabase<{ id: string }>(mesh.database.adminUrl, "select id from outbox order by id desc limit 1");
-  const waiting = "from outbox where done_at is null and id <= $1";
-  const left = async (): Promise<number> => {
-    const [found] = await onDatabase<{ count: number }>(mesh.database.adminUrl, `select count(*)::int as count ${waiting}`, [last?.id]);
-    return found?.count ?? 0;
-  };
-  await untilNone(left, { stuckMs, what: "events without a receipt" }).catch(async (error: unknown) => {
-    const text = `select topic, type, user_version, attempts, due_at - now() as due, last_error ${waiting} order by id limit 3`;
-    const some = await onDatabase<object>(mesh.database.adminUrl, text, [last?.id]);
-    throw new Error(`${String(error)}; ${JSON.stringify([await outbox(mesh), ...some])}`, { cause: error });
-  });
+  const waiting =
+    "select topic, type, user_version, attempts, due_at - now() as due, last_error from outbox where done_at is null and id <= $1 order by id limit 3";
+  const left = (): Promise<object[]> => onDatabase(mesh.database.adminUrl, waiting, [last?.id]);
+  await until(async () => (await left()).length === 0, { withinMs, everyMs: 150, what: "every event to have its receipt" }).catch(
+    async (error: unknown) => {
+      throw new Error(`${String(error)}; ${JSON.stringify([await outbox(mesh), ...(await left())])}`, { cause: error });
+    },
+  );
   return performance.now() - beganMs;
 }
 
 /** Every event of `users.v1` was applied at the neighbour: in order, without a gap, known by one id, and none is a dead letter. */
-export async function expectNothingLost(mesh: Mesh, { app, daprd }: Consumer): Promise<void> {
+export async function expectNothingLost(mesh: Mesh, { app, daprd }: Consumer, withinMs = 15_000): Promise<void> {
   const rows = await onDatabase<{ id: string; subject: string; version: number; tries: string }>(
     mesh.database.adminUrl,
     "select id, subject, user_version::int as version, format('%s tries, written %s, receipt %s s after the last', attempts, occurred_at::time, extract(epoch from done_at - due_at) + 10 * 2 ^ (attempts - 1)) as tries from outbox where topic = 'users.v1' order by subject, user_version",
@@ -239,7 +213,7 @@ export async function expectNothingLost(mesh: Mesh, { app, daprd }: Consumer): P
     return rows.filter(({ id }) => !ids.has(id)).map(({ subject, version, tries }) => `${subject} ${version}: ${tries}`);
   };
   // The receipt says that it came to us; the neighbour may be a little later.
-  await untilNone(() => lost().length, { stuckMs: 30_000, what: "events the neighbour has not heard" }).catch(() => {});
+  await until(() => lost().length === 0, { withinMs, what: "the neighbour to hear all" }).catch(() => {});
   expect([lost(), await mesh.rabbit.waitingIn(deadLettersOf(daprd.appId))]).toEqual([[], 0]);
   expect(app.gaps).toEqual([]);
   expect(app.renamed).toEqual([]);

@@ -14,7 +14,7 @@ const LATE_MS = SOAK ? 60_000 : 4_000;
 const UNWELL_MS = SOAK ? 20_000 : 5_000;
 /** A claim holds for 10 s. */
 const PAST_THE_LEASE_MS = 11_000;
-const TEST_MS = SOAK ? 400_000 : 240_000;
+const TEST_MS = SOAK ? 400_000 : 120_000;
 
 describeWithAll(MESH_TOOLS, "no event is lost when", (paths) => {
   const stack = new AsyncDisposableStack();
@@ -93,7 +93,7 @@ describeWithAll(MESH_TOOLS, "no event is lost when", (paths) => {
         report(`apps unwell: all delivered ${await untilDelivered(mesh, 60_000)} ms after they were well`);
       });
       await untilHealth(api.process, /^up$/);
-      await expectNothingLost(mesh, neighbour);
+      await expectNothingLost(mesh, neighbour, 30_000);
       expect(failed).toEqual([]);
     },
     TEST_MS,

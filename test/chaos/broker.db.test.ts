@@ -66,11 +66,12 @@ describeWithAll(MESH_TOOLS, "no event is lost when the broker", (paths) => {
       const failed = await load.stop();
       await untilDelivered(mesh, 60_000);
       neighbour.app.answer = undefined;
-      await expectNothingLost(mesh, neighbour);
+      // It has thousands to catch up with after twenty kills.
+      await expectNothingLost(mesh, neighbour, SOAK ? 300_000 : 30_000);
       expect(failed).toEqual([]);
       await untilHealth(api.process, /^up$/);
     },
-    120_000 + KILLS * 90_000,
+    60_000 + KILLS * 60_000,
   );
 
   it("loses its connections, once and again", async () => {
@@ -83,7 +84,7 @@ describeWithAll(MESH_TOOLS, "no event is lost when the broker", (paths) => {
     });
     await expectNothingLost(mesh, neighbour);
     expect(failed).toEqual([]);
-  }, 240_000);
+  }, 90_000);
 
   it("loses a publisher's connection before it confirmed, and our receipt came all the same", async () => {
     const half: string[] = [];
@@ -107,7 +108,7 @@ describeWithAll(MESH_TOOLS, "no event is lost when the broker", (paths) => {
     expect(again.length).toBe(half.length);
     await expectNothingLost(mesh, neighbour);
     expect(failed).toEqual([]);
-  }, 240_000);
+  }, 90_000);
 
   it("is away, and health says so", async () => {
     const failed = await underLoad(mesh, [api.process], async () => {
@@ -122,7 +123,7 @@ describeWithAll(MESH_TOOLS, "no event is lost when the broker", (paths) => {
     await untilHealth(api.process, /^up$/);
     await expectNothingLost(mesh, neighbour);
     expect(failed).toEqual([]);
-  }, 300_000);
+  }, 180_000);
 
   it("stands still, and health says so", async () => {
     const failed = await underLoad(mesh, [api.process], async () => {
@@ -135,7 +136,7 @@ describeWithAll(MESH_TOOLS, "no event is lost when the broker", (paths) => {
     await untilHealth(api.process, /^up$/);
     await expectNothingLost(mesh, neighbour);
     expect(failed).toEqual([]);
-  }, 300_000);
+  }, 180_000);
 
   // A dead peer is noticed after a heartbeat or two: too long for every run.
   if (STALLED_MS > 0)
@@ -150,5 +151,5 @@ describeWithAll(MESH_TOOLS, "no event is lost when the broker", (paths) => {
       await untilHealth(api.process, /^up$/);
       await expectNothingLost(mesh, neighbour);
       expect(failed).toEqual([]);
-    }, 400_000);
+    }, 240_000);
 });
